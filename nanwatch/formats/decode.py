@@ -1,0 +1,215 @@
+"""Drives the formats: who prints this log, what does each frame say, and which frames need not be read."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+from nanwatch.formats.bars import Bar, read_bar
+from nanwatch.formats.declared import Declaration, Reader, ReaderState, load
+from nanwatch.formats.generic import Generic
+from nanwatch.formats.quiet import news_source
+from nanwatch.formats.traceback import TracebackReader, TracebackState
+from nanwatch.model.event import BatchDone, Event
+from nanwatch.model.frame import Frame, FrameEnd, Passed
+
+_SPEAKERS = "speakers"
+_TRIGGER = re.compile(
+    r"(?i)skip|overflow|memory|script |nohup|oom|killed|segmentation|bus error|fatal python|dataloader worker|"
+    r"aborted|nccl|collective|loss is|cancelled|interrupt|\^c|terminated|resum|continu|restored|loaded|sigterm|"
+    r"sigint|training|saved|saving|early stopping|exhausted|illegal|floating point|memoryallocation"
+)
+_DETECTED_IN = 20_000
+_RIVAL_CLAIMS = 3
+
+
+class FrameReader(Protocol):
+    """What a format is to the decoder."""
+
+    name: str
+    matched: str
+    state: ReaderState
+
+    def claims(self, text: str) -> bool:
+        """Tell whether *text* is printed by this trainer and by no other."""
+        ...
+
+    def read(self, text: str, bar: Bar | None, offset: int) -> list[Event] | None:
+        """Return the events of a frame, or None when no pattern knows it."""
+        ...
+
+
+@cache
+def declarations() -> dict[str, Declaration]:
+    """Return every declared format by name, as the files of this folder tell; nothing is registered."""
+    folder = Path(str(files(__package__)))
+    return {d.name: d for d in (load(path) for path in sorted(folder.glob("*.toml")))}
+
+
+def make_reader(name: str, state: ReaderState | None = None) -> FrameReader:
+    """Return the reader of the format *name*: its class where `NAME.py` stands beside `NAME.toml`."""
+    if name == Generic.name:
+        return Generic(state)
+    declaration = declarations()[name]
+    module = f"{__package__}.{name}"
+    if find_spec(module) is None:
+        return Reader(declaration, state)
+    maker: Callable[[Declaration, ReaderState | None], FrameReader] = importlib.import_module(module).Format
+    return maker(declaration, state)
+
+
+@dataclass(slots=True)
+class DecoderState:
+    """What the decoder carries from frame to frame: the format that was recognised and what it remembers."""
+
+    format: str = ""
+    frames: int = 0
+    rival: str = ""
+    rival_claims: int = 0
+    readers: dict[str, ReaderState] = field(default_factory=dict)
+    traceback: TracebackState = field(default_factory=TracebackState)
+
+
+class Decoder:
+    """Turns the frames of one log into events.
+
+    `format` is the name of the format that was recognised, `matched` says what the last frame was taken for.
+    `news` is the pattern by which framing may pass over frames that are none (None: read each of them);
+    `ceilings` are the highest losses that are no news. With `news` unused every frame is read, and the run
+    that comes of it is the same.
+    """
+
+    def __init__(self, state: DecoderState | None = None) -> None:
+        self.state = state or DecoderState()
+        self.ceilings: Mapping[str, float] = {}
+        self.matched = ""
+        self.news: re.Pattern[bytes] | None = None
+        self._news_source = b""
+        self._news_pattern: re.Pattern[bytes] | None = None
+        self._readers: dict[str, FrameReader] = {}
+        self._traceback = TracebackReader(self.state.traceback)
+        self._speakers = make_reader(_SPEAKERS)
+        self._generic = self._reader(Generic.name)
+        self._reader_now = self._reader(self.state.format or Generic.name)
+
+    @property
+    def format(self) -> str:
+        """The name of the format that is read now."""
+        return self._reader_now.name
+
+    def decode(self, frame: Frame) -> list[Event]:
+        """Return what *frame* says, in order; nothing for a frame that no pattern knows."""
+        self.state.frames += 1
+        self.news = None
+        self.matched = ""
+        return self._decode(frame.text, frame.offset, frame.end)
+
+    def pass_over(self, passed: Passed) -> None:
+        """Take frames that framing passed over: they count when the next one is read."""
+        counter = self._reader_now.state.counter
+        counter.passed += passed.data
+
+    def is_whole(self, frame: Frame) -> bool:
+        """Tell whether an unfinished redraw has all its text, so that it may be read before what ends it."""
+        bar = read_bar(frame.text)
+        if bar is None:
+            return self.format == Generic.name
+        return bar.whole or bar.style in ("keras", "rich") or bool(frame.text[bar.end :].strip())
+
+    def _decode(self, text: str, offset: int, end: FrameEnd) -> list[Event]:
+        traceback = self._traceback
+        if "Traceback (most" in text and not traceback.reading:
+            start = traceback.begin(text, offset)
+            self.matched = "traceback"
+            return self._decode(text[:start], offset, end) if start and text[:start].strip() else []
+        bar = read_bar(text)
+        if traceback.reading and bar is None:
+            events = traceback.read(text, offset)
+            if events is not None:
+                self.matched = "traceback"
+                return events
+        rest = text[bar.end :] if bar is not None else ""
+        if bar is not None and rest.strip():
+            events = self._read(text[: bar.end], bar, offset)
+            matched = self.matched
+            events = [*events, *self._decode(rest, offset, end)]
+            self.matched = " + ".join(m for m in (matched, self.matched) if m)
+            self.news = None
+            return events
+        events = self._read(text, bar, offset)
+        if bar is not None and end is FrameEnd.REDRAW:
+            self._find_quiet(bar, events)
+        return events
+
+    def _read(self, text: str, bar: Bar | None, offset: int) -> list[Event]:
+        self._detect(text, bar)
+        reader = self._reader_now
+        if reader is not self._generic:
+            events = reader.read(text, bar, offset)
+            if events is not None:
+                self.matched = f"{reader.name}: {reader.matched}"
+                self.state.rival_claims = 0
+                return events
+        if bar is None and _TRIGGER.search(text):
+            events = self._speakers.read(text, None, offset)
+            if events is not None:
+                self.matched = f"speaker: {self._speakers.matched}"
+                return events
+        if reader is self._generic:
+            events = reader.read(text, bar, offset)
+            if events is not None:
+                self.matched = f"generic: {reader.matched}"
+                return events
+        return []
+
+    def _detect(self, text: str, bar: Bar | None) -> None:
+        state = self.state
+        if state.frames > _DETECTED_IN and (bar is not None or not state.format):
+            return
+        if bar is not None and state.format:
+            return
+        for name in declarations():
+            if name not in (_SPEAKERS, state.format) and self._reader(name).claims(text):
+                self._claim(name)
+                return
+
+    def _claim(self, name: str) -> None:
+        state = self.state
+        if state.format:
+            state.rival_claims = state.rival_claims + 1 if state.rival == name else 1
+            state.rival = name
+            if state.rival_claims < _RIVAL_CLAIMS:
+                return
+        state.format, state.rival, state.rival_claims = name, "", 0
+        self._reader_now = self._reader(name)
+        steps = self._generic.state.memory.get("steps")
+        if steps is not None:  # a bar that was drawn before it was known whose it is
+            self._reader_now.state.memory.setdefault("steps", steps)
+
+    def _reader(self, name: str) -> FrameReader:
+        if name not in self._readers:
+            self._readers[name] = make_reader(name, self.state.readers.setdefault(name, ReaderState()))
+        return self._readers[name]
+
+    def _find_quiet(self, bar: Bar, events: list[Event]) -> None:
+        if len(events) != 1 or not isinstance(events[0], BatchDone):
+            return
+        event = events[0]
+        counter = self._reader_now.state.counter
+        if (bar.style == "tqdm" and counter.exact is None) or not math.isfinite(event.grad_norm or 0.0):
+            return
+        source = news_source(bar, event, self.ceilings)
+        if source is None:
+            return
+        if source != self._news_source:
+            self._news_source = source
+            self._news_pattern = re.compile(source)
+        self.news = self._news_pattern

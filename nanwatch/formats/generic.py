@@ -1,0 +1,344 @@
+"""The generic format: counters and name-value pairs, as custom trainers print them."""
+
+from __future__ import annotations
+
+import re
+
+from nanwatch.formats.bars import Bar
+from nanwatch.formats.counter import BatchCounter
+from nanwatch.formats.declared import Declaration, ReaderState
+from nanwatch.formats.fields import Fields, read_settings
+from nanwatch.formats.numbers import read_duration, read_number
+from nanwatch.formats.pairs import Pair, object_pairs, read_object, read_pairs
+from nanwatch.formats.prefix import split_prefix
+from nanwatch.model.event import (
+    BatchDone,
+    EpochDone,
+    EpochStarted,
+    Event,
+    Hyperparameters,
+    RunPlanned,
+    ValidationDone,
+)
+from nanwatch.model.names import direction_of, is_known, is_training, is_validation, plain, role_of
+
+_EPOCH = re.compile(
+    r"(?i)(?<![a-z_])(?:epoch|ep)\b\s*(?:\((?P<phase>\w+)\))?\s*[:=#|]?\s*[\[(]?\s*"
+    r"(?P<epoch>\d+(?:\.\d+)?)\s*(?:(?:/|\bof\b)\s*(?P<epochs>\d+))?\s*[\])]?"
+)
+_WITHIN = re.compile(
+    r"(?i)\s*[,|:;\-]*\s*(?:(?:batch|step|iter(?:ation)?|it)\s*[:=#]?)?\s*[\[(]?\s*(?P<n>\d+)\s*/\s*(?P<total>\d+)(?![\d.]*[a-z])"
+)
+_BATCH = re.compile(r"(?i)(?<![a-z_])(?:mini-?)?batch\b\s*[:=#]?\s*[\[(]?\s*(?P<n>\d+)(?:\s*(?:/|of)\s*(?P<total>\d+))?")
+_STEP = re.compile(
+    r"(?i)(?<![a-z])(?:global[_ ])?(?:step|iter(?:ation)?|update|it)\b\s*[:=#]?\s*[\[(]?\s*(?P<n>\d[\d,]*)(?:\s*(?:/|of)\s*(?P<total>\d[\d,]*))?(?![\d.]*\s*(?:ms|s/))"
+)
+_PHASED = re.compile(
+    r"^\W*(?P<phase>train|val|valid|validation|test|eval)\w*\s*:?\s*(?P<epoch>\d+)?\s*\[\s*(?P<n>\d+)/(?P<total>\d+)", re.I
+)
+_BRACKETS = re.compile(r"^\W*\[\s*(?P<n>\d+)\s*/\s*(?P<total>\d+)\s*\]")
+_VALIDATION = re.compile(
+    r"(?i)^\W*(?:val|valid|validation|validating|evaluation|evaluating|eval|test|testing|dev|infer\w*|predict\w*|sanity)\b"
+    r"|[\[(]\s*(?:val|valid|validation|test|eval)\w*\s*[\])]|\|\s*valid\b|(?<=\s)(?:val|validation|validate)\s*:?\s*$"
+)
+_TRAINING = re.compile(r"(?i)^\W*(?:train|training)\b|[\[(]\s*train\w*\s*[\])]")
+_NOTE = re.compile(
+    r"(?i)\b(?:best|sav(?:ed|ing)|early[- ]stop\w*|improv\w*|patience|resum\w*|loaded|loading|restor\w*|warning|"
+    r"deprecat\w*|namespace|summary|parameters|download\w*|scheduler|reducing|target|threshold|expected)\b"
+)
+_OTHER_BAR = re.compile(
+    r"(?i)\b(?:scanning|loading|download\w*|map|tokeniz\w*|saving|caching|extract\w*|process\w*|generat\w*|"
+    r"filter\w*|casting|fetching|upload\w*|preparing|creating|building|reading|computing|shards|running)\b"
+)
+_HEADER = re.compile(
+    r"(?i)^\W*(?:starting |begin(?:ning)? |training |train )*epoch\W*(?P<epoch>\d+)(?:\s*(?:/|of)\s*(?P<epochs>\d+))?\W*$"
+)
+_PLAN = re.compile(r"(?i)(?<![a-z])(?:(?:num|max|total|n|number of)[_ ])?(?:train[_ ])?epochs\s*[:=]\s*(?P<epochs>\d+)")
+_PLAN_FOR = re.compile(r"(?i)\btraining (?:\w+ )?for (?P<epochs>\d+) epochs")
+_PLAN_BATCHES = re.compile(r"(?i)\b(?:train(?:ing)? )?(?:batches|steps)(?: per epoch)?\s*[:=]\s*(?P<batches>\d+)")
+_SETTINGS = re.compile(r"^\W*(?:Namespace|Config|Args|Arguments|Hyperparameters|HParams|Settings)\w*\W*[(:]\s*(?P<settings>.*\w=.*?)\)?$", re.I)
+_RATIO = re.compile(r"(?i)\b(?P<name>acc\w*)\s*[:=]?\s*(?P<n>\d+)\s*/\s*(?P<total>\d+)")
+_EPOCH_TIME = re.compile(r"(?i)\b(?:time|took|dur(?:ation)?|elapsed)\s*[:=]?\s*(?P<time>\d+(?::\d\d)+|[\d.]+\s*(?:s|sec\w*|m|min\w*|h)\b)")
+
+DECLARATION = Declaration("generic", "custom trainers: counters and name-value pairs", (), (), (), ())
+
+
+class Generic:
+    """Reads frames of a trainer that no format knows. `matched` names what the last frame was taken for."""
+
+    name = "generic"
+
+    def __init__(self, state: ReaderState | None = None) -> None:
+        self.state = state or ReaderState()
+        self.matched = ""
+
+    def claims(self, text: str) -> bool:
+        """Never: this is what is left when nobody claims a log."""
+        del text
+        return False
+
+    def read(self, text: str, bar: Bar | None, offset: int) -> list[Event] | None:
+        """Return the events of a frame, or None when it says nothing about the training."""
+        self.matched = ""
+        if bar is not None:
+            return self._read_bar(text, bar, offset)
+        logged_at, message = split_prefix(text)
+        events = self._read_line(message, offset)
+        for event in events or ():
+            if isinstance(event, BatchDone | ValidationDone | EpochDone):
+                event.logged_at = logged_at
+        return events
+
+    # -- bars
+
+    def _read_bar(self, text: str, bar: Bar, offset: int) -> list[Event] | None:
+        del text
+        desc = bar.text
+        if _VALIDATION.search(desc) or (_OTHER_BAR.search(desc) and not _EPOCH.search(desc)):
+            self.matched = "other bar"
+            return []
+        fields = Fields()
+        fields.add(read_pairs(bar.postfix), {})
+        found = _EPOCH.search(desc)
+        if found:
+            self._take_epoch(fields, found)
+            fields.add(_unless_counter(read_pairs(desc[found.end() :])), {})
+        else:
+            fields.add(_unless_counter(read_pairs(desc)), {})
+        has_values = bool(fields.losses or fields.metrics)
+        alone = desc.strip(" :-\t").lower()
+        fields.rate, fields.eta, fields.time = bar.rate, bar.eta, bar.elapsed
+        if found is None and alone in ("epoch", "epochs"):
+            fields.epoch, fields.epochs = (bar.n or None), bar.total
+            fields.rate = None
+        elif found is not None or "epoch" in self.state.memory:
+            if found is None and not has_values and alone and not _TRAINING.search(desc):
+                return None
+            if fields.epoch is None:
+                fields.epoch = self.state.memory["epoch"]
+            key = f"{alone.split('[')[0] if found is None else ''}{fields.epoch}"
+            fields.batch = self._count(bar, key, has_values)
+            fields.batches = bar.total
+        elif has_values or not alone:
+            fields.step, fields.steps = bar.n, bar.total
+            if bar.n == 0 and bar.total is not None:
+                self.state.memory.setdefault("steps", float(bar.total))
+            if not has_values and bar.total is None:
+                return None
+        else:
+            return None
+        self.matched = "bar"
+        event = _batch_done(offset, fields)
+        event.bar = True
+        return [event]
+
+    def _count(self, bar: Bar, key: str, has_values: bool) -> int:
+        counter: BatchCounter = self.state.counter
+        return counter.number(bar, key, has_values) if bar.style == "tqdm" else bar.n
+
+    # -- lines
+
+    def _read_line(self, text: str, offset: int) -> list[Event] | None:
+        if len(text) > 4000:
+            return self._read_plan(text, offset)
+        found = read_object(text) if text.rstrip().endswith("}") else None
+        if found is not None:
+            return self._read_pairs(text, object_pairs(found), offset, is_object=True)
+        header = _HEADER.match(text)
+        if header:
+            self.matched = "epoch header"
+            fields = Fields()
+            self._take_epoch(fields, header)
+            return [EpochStarted(offset, int(header["epoch"]), fields.epochs)]
+        row = self._read_row(text, offset)
+        if row is not None:
+            return row
+        return self._read_pairs(text, read_pairs(text), offset) or self._read_plan(text, offset)
+
+    def _read_pairs(self, text: str, pairs: list[Pair], offset: int, is_object: bool = False) -> list[Event] | None:
+        fields = Fields()
+        epoch = _EPOCH.search(text) if not is_object else None
+        validation = bool(_VALIDATION.search(text[: epoch.start()] if epoch and epoch.start() else text[:60]))
+        if is_object:
+            self._take_object(fields, pairs)
+        else:
+            self._take_counters(fields, text, epoch)
+            ratio = _RATIO.search(text)
+            if ratio and int(ratio["total"]):
+                pairs = [*pairs, Pair(ratio["name"], int(ratio["n"]) / int(ratio["total"]), ratio["n"], "")]
+            fields.add(_unless_counter(pairs), {})
+        if epoch and (epoch["phase"] or "").lower() in ("val", "test", "valid", "eval"):
+            validation = True
+        if not (fields.losses or fields.metrics):
+            if fields.grad_norm is None or (fields.batch is None and fields.step is None):
+                return None
+        counted = fields.epoch is not None or fields.batch is not None or fields.step is not None
+        known = [n for n in (*fields.losses, *fields.metrics) if is_known(n) or is_validation(n)]
+        if not known or (_NOTE.search(text) and not (counted and fields.losses) and not is_object):
+            return None
+        if not counted and not (validation or self._stands_alone(text, fields)):
+            return None
+        _take_lr(fields, pairs)
+        return self._events(text, fields, offset, validation)
+
+    def _events(self, text: str, fields: Fields, offset: int, validation: bool) -> list[Event]:
+        time = _EPOCH_TIME.search(text)
+        if validation and not fields.losses.keys() & {n for n in fields.losses if is_training(n)}:
+            self.matched = "validation"
+            metrics = {_val_name(n): v for n, v in {**fields.losses, **fields.metrics}.items()}
+            return [ValidationDone(offset, fields.epoch, fields.step, metrics=metrics)]
+        within = fields.batch is not None or fields.step is not None
+        if not within and not fields.losses and fields.epoch is None:
+            self.matched = "validation"
+            return [ValidationDone(offset, metrics=fields.metrics)]
+        if not within and (fields.epoch is not None or _TRAINING.search(text)):
+            self.matched = "epoch"
+            metrics = fields.metrics
+            if fields.epoch is None:
+                metrics = {n if is_training(n) else f"train_{plain(n)}": v for n, v in metrics.items()}
+            seconds = read_duration(time["time"]) if time else None
+            epoch = None if fields.epoch is None else int(fields.epoch)
+            return [
+                EpochDone(offset, epoch, fields.epochs, fields.losses, metrics, fields.lr, fields.vram, seconds)
+            ]
+        self.matched = "batch"
+        if not any(is_validation(n) for n in fields.metrics):
+            return [_batch_done(offset, fields)]
+        measured = {n: v for n, v in fields.metrics.items() if is_validation(n)}
+        fields.metrics = {n: v for n, v in fields.metrics.items() if n not in measured}
+        events: list[Event] = [_batch_done(offset, fields)] if fields.losses or fields.metrics else []
+        return [*events, ValidationDone(offset, fields.epoch, fields.step, metrics=measured)]
+
+    def _stands_alone(self, text: str, fields: Fields) -> bool:
+        """Tell whether a line without a counter is a measurement: it begins with one, and says nothing else."""
+        first = re.match(r"\W*([A-Za-z][\w@ /\-]*?)\s*[:= ]\s*[-+]?[\d.]*(?:nan|inf)?", text)
+        if first is None or not is_known(first[1]) or len(text) > 300:
+            return False
+        rises = all(direction_of(n) for n in fields.metrics)
+        return bool(fields.losses) or (rises and "epoch" in self.state.memory)
+
+    def _take_counters(self, fields: Fields, text: str, epoch: re.Match[str] | None) -> None:
+        if epoch is not None:
+            self._take_epoch(fields, epoch)
+            within = _WITHIN.match(text, epoch.end())
+            if within:
+                fields.batch, fields.batches = int(within["n"]), int(within["total"])
+                return
+        phased = _PHASED.match(text)
+        if phased:
+            if phased["epoch"] and fields.epoch is None:
+                fields.epoch = self.state.memory["epoch"] = float(phased["epoch"])
+            if phased["phase"].lower() == "train":
+                fields.batch, fields.batches = int(phased["n"]), int(phased["total"])
+            return
+        batch = _BATCH.search(text)
+        if batch:
+            fields.batch = int(batch["n"])
+            fields.batches = int(batch["total"]) if batch["total"] else None
+            return
+        step = _STEP.search(text)
+        if step:
+            n = int(step["n"].replace(",", ""))
+            total = int(step["total"].replace(",", "")) if step["total"] else None
+            if fields.epoch is not None and total is not None:
+                fields.batch, fields.batches = n, total
+            else:
+                fields.step, fields.steps = n, total
+            return
+        brackets = _BRACKETS.match(text)
+        if brackets and epoch is None:
+            if "epoch" in self.state.memory and "brackets" not in self.state.memory:
+                fields.epoch = self.state.memory["epoch"]
+                fields.batch, fields.batches = int(brackets["n"]), int(brackets["total"])
+            else:
+                self.state.memory["brackets"] = 1.0
+                fields.epoch, fields.epochs = float(brackets["n"]), int(brackets["total"])
+                self.state.memory["epoch"] = fields.epoch
+
+    def _take_object(self, fields: Fields, pairs: list[Pair]) -> None:
+        fields.add(pairs, {})
+        for pair in pairs:
+            role = role_of(pair.name)
+            if role in ("batch", "batches", "steps", "epochs") and getattr(fields, role) is None:
+                setattr(fields, role, int(pair.value))
+        if fields.epoch is not None:
+            self.state.memory["epoch"] = fields.epoch
+
+    def _take_epoch(self, fields: Fields, match: re.Match[str]) -> None:
+        fields.epoch = read_number(match["epoch"])
+        if match["epochs"]:
+            fields.epochs = int(match["epochs"])
+        if fields.epoch is not None:
+            self.state.memory["epoch"] = fields.epoch
+
+    def _read_plan(self, text: str, offset: int) -> list[Event] | None:
+        settings = _SETTINGS.match(text)
+        if settings:
+            values = read_settings(settings["settings"])
+            if values:
+                self.matched = "settings"
+                epochs = next((values[k] for k in ("epochs", "num_epochs", "max_epochs") if k in values), "")
+                plan: list[Event] = [RunPlanned(offset, int(epochs))] if epochs.isdecimal() else []
+                return [Hyperparameters(offset, values), *plan]
+        found = _PLAN.search(text) or _PLAN_FOR.search(text)
+        if found is None:
+            return None
+        self.matched = "plan"
+        batches = _PLAN_BATCHES.search(text)
+        return [RunPlanned(offset, int(found["epochs"]), int(batches["batches"]) if batches else None)]
+
+    # -- tables
+
+    def _read_row(self, text: str, offset: int) -> list[Event] | None:
+        """Read a header of an aligned table, or a row below one."""
+        cells = text.replace("|", " ").split()
+        if 3 <= len(cells) <= 30:
+            first = cells[0].lower().rstrip(":")
+            if first in ("epoch", "ep", "step", "iter", "iteration") and all(_NAME.fullmatch(c) for c in cells):
+                if any("loss" in c.lower() or direction_of(c) for c in cells):
+                    self.state.columns["table"] = cells
+                    self.matched = "table header"
+                    return []
+            columns = self.state.columns.get("table", [])
+            if len(cells) == len(columns) and cells[0].replace("/", "").isdecimal():
+                return self._row_events(columns, cells, offset)
+        return None
+
+    def _row_events(self, columns: list[str], cells: list[str], offset: int) -> list[Event]:
+        fields = Fields()
+        epoch, _, epochs = cells[0].partition("/")
+        pairs = [Pair(c, v, cell, "") for c, cell in zip(columns, cells, strict=True) if (v := read_number(cell)) is not None]
+        fields.add(_unless_counter(pairs), {})
+        self.matched = "table row"
+        if role_of(columns[0]) == "step":
+            fields.step = int(epoch)
+            return [_batch_done(offset, fields)]
+        self.state.memory["epoch"] = float(epoch)
+        return [
+            EpochDone(offset, int(epoch), int(epochs) if epochs else None, fields.losses, fields.metrics, fields.lr)
+        ]
+
+
+_NAME = re.compile(r"[A-Za-z][\w@./\-]*:?")
+
+
+def _unless_counter(pairs: list[Pair]) -> list[Pair]:
+    return [p for p in pairs if not re.search(r"(?i)(?:^|[ _])(?:epochs?|ep|batch|iter(?:ation)?s?|step)$", p.name)]
+
+
+def _take_lr(fields: Fields, pairs: list[Pair]) -> None:
+    """Keep a learning rate that an epoch's line prints among its metrics too: it is part of the page."""
+    for pair in pairs:
+        if role_of(pair.name) == "lr" and not fields.step:
+            fields.metrics.setdefault(pair.name, pair.value)
+
+
+def _val_name(name: str) -> str:
+    return f"val_{plain(name)}" if "loss" in name.lower() and not is_validation(name) else name
+
+
+def _batch_done(offset: int, f: Fields) -> BatchDone:
+    return BatchDone(
+        offset, f.epoch, f.epochs, f.batch, f.batches, f.step, f.steps, f.losses, f.metrics, f.lr, f.grad_norm,
+        f.vram, f.rate, f.time, f.eta,
+    )  # fmt: skip

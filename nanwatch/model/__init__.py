@@ -1,0 +1,1 @@
+"""What flows between the stages: chunks, frames, events, runs, alerts. Imports no stage."""

@@ -1,0 +1,53 @@
+"""Bytes as they were read, and the frames that are cut from them."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Chunk(NamedTuple):
+    """Bytes read from a log at one time.
+
+    `offset` is the position of `data[0]` in the file.
+    """
+
+    offset: int
+    data: bytes
+
+
+class Discontinuity(NamedTuple):
+    """The next chunk does not continue the last one: the file was rotated, truncated or replaced.
+
+    `reason` is one short phrase for a person ("rotated", "truncated", "replaced").
+    """
+
+    reason: str
+
+
+class FrameEnd(Enum):
+    """What ended a frame."""
+
+    NEWLINE = "line"
+    REDRAW = "redraw"
+    TAIL = "tail"
+
+
+class Frame(NamedTuple):
+    """A unit of text cut from the stream: a line, or what a terminal showed before it was redrawn.
+
+    `text` holds no escape sequence and no control character but tab. `offset` is the byte position of the
+    frame's first byte in the log; `lost` counts bytes beyond the longest frame that is kept.
+    """
+
+    text: str
+    offset: int
+    end: FrameEnd = FrameEnd.NEWLINE
+    lost: int = 0
+
+
+class Passed(NamedTuple):
+    """Superseded frames that the format declared quiet and that nobody read: `\\r`-begun frames in `data`."""
+
+    data: bytes
+    offset: int

@@ -1,0 +1,44 @@
+"""nan_burst: non-finite losses come in a burst, or the loss stays non-finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nanwatch.config import NanBurst
+from nanwatch.model.alert import Finding
+from nanwatch.model.run import Change, Epoch, Run
+from nanwatch.rules.words import key_of, loss_row, number_of, place, projection
+
+
+class Rule:
+    """Fires when three non-finite batches stand within a hundred, or twenty in a row; resolves with the epoch."""
+
+    name = "nan_burst"
+    wakes = Change.NAN | Change.EPOCH
+
+    def __init__(self, settings: NanBurst) -> None:
+        self.settings = settings
+
+    def evaluate(self, run: Run, now: float | None) -> Iterator[Finding]:
+        """Yield one finding for the current epoch."""
+        del now
+        row = loss_row(run)
+        if row is None or not self._is_burst(row):
+            return
+        seen = f" of {row.batch:,} batches ({row.nan_batches / row.batch:.2%})" if row.batch else " batches"
+        end = projection(row, row.nan_batches)
+        ahead = f", about {end:,} by its end" if end is not None else ""
+        unit = "batch" if row.nan_batches == 1 else "batches"
+        text = f"{row.nan_batches:,} NaN {unit}" if not row.batch else f"{row.nan_batches:,} NaN{seen}"
+        yield Finding(
+            self.name, "critical", f"{text} since {place(run, row, row.nan_onset)}{ahead}",
+            key_of(row), number_of(row), row.nan_last[-1] if row.nan_last else row.nan_onset, row.nan_offset,
+            {
+                "nan_batches": row.nan_batches, "batches_seen": row.batch, "onset_batch": row.nan_onset,
+                "tightest_span": row.nan_tightest, "longest_streak": row.nan_longest, "projected": end,
+            },
+        )  # fmt: skip
+
+    def _is_burst(self, row: Epoch) -> bool:
+        tight = row.nan_tightest is not None and row.nan_tightest <= self.settings.within
+        return tight or row.nan_longest >= self.settings.streak

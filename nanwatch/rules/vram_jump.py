@@ -1,0 +1,40 @@
+"""vram_jump: an epoch needs clearly more GPU memory than the epochs before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+
+from nanwatch.config import VramJump
+from nanwatch.model.alert import Finding
+from nanwatch.model.run import Change, Run
+
+
+class Rule:
+    """Fires when an epoch's peak is 10 % and 0.25 GB above the median peak of the epochs before."""
+
+    name = "vram_jump"
+    wakes = Change.VRAM | Change.EPOCH
+
+    def __init__(self, settings: VramJump) -> None:
+        self.settings = settings
+
+    def evaluate(self, run: Run, now: float | None) -> Iterator[Finding]:
+        """Yield at most one finding; it goes when the higher peak has become the usual one."""
+        del now
+        row = run.current
+        if row is None:
+            return
+        before = [e.vram_gb for e in run.table.values() if 0 <= e.epoch < row.epoch and e.vram_gb]
+        if not before:
+            return
+        usual = median(before)
+        peak = row.vram_gb if row.vram_gb is not None else run.vram_gb or 0.0
+        if peak < usual * (1 + self.settings.percent / 100) or peak - usual < self.settings.gb - 1e-9:
+            return
+        yield Finding(
+            self.name, "warning",
+            f"VRAM {usual:.4g} -> {peak:.4g} G ({peak - usual:+.2f} G, {peak / usual - 1:+.0%}) in epoch {row.epoch}",
+            "", row.epoch, run.batch, row.vram_offset if row.vram_offset is not None else row.offset,
+            {"peak_gb": peak, "usual_gb": round(usual, 4), "change_gb": round(peak - usual, 4)},
+        )  # fmt: skip

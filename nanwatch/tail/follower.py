@@ -1,0 +1,486 @@
+"""One path = one endless stream of bytes, whatever happens to the file behind the name.
+
+Words, and what is done:
+
+*Growing.* An idle look costs one stat. When size or times changed, the bytes are read, and every read begins
+up to 256 bytes early: it must first give again what was handed out last. So a rewrite is noticed by the very
+read that would have returned foreign bytes, not by a check before it. For two seconds after a change the
+times are not trusted (a second write in the same tick of the clock leaves them as they were).
+
+*Rotation* (rename and create; a symlink that switches): the path leads to another file and the old one still
+exists. The old descriptor is read to its end, then whole files that came and went between two looks
+(`x.log.1` while we had what is now `x.log.2`), then the new file from 0.
+
+*Late write.* A writer that was not told keeps writing to the renamed file. Its descriptor is kept until
+`grace_s` after its last byte, and dropped at once when the file has been deleted (or else its space would
+stay occupied).
+
+*Truncation*: the same inode, shorter than what was read. *Rewriting*: long enough, but with other bytes.
+*Copy-truncate* is either of them with a copy made before; what was written just before the copy is read from
+it, as long as it is found under a rotated name. A writer that does not append leaves a hole of zeros in
+front; these are not handed out.
+
+*Replacement* (delete and recreate; a file moved over): another inode, the old one gone. If the new file holds
+what was read, and a full fingerprint of it, it is a grown copy and is continued.
+
+What flows: `Chunk`s, and a `Discontinuity` where the next chunk does not continue the last one.
+
+    ROTATED, TRUNCATED, REWRITTEN, REPLACED   a newer file, or the same from its start: offsets begin again
+    LATE_WRITE                                the chunks that follow belong to a rotated file, at its offsets
+    RETURNED                                  back to the newest file, at the offset where it was left
+
+So a chunk belongs to the newest file unless the last Discontinuity was LATE_WRITE, and a consumer that only
+asks "is this a new beginning?" treats LATE_WRITE and RETURNED as a torn stream, no more.
+
+Not readable by nature: bytes that were written and then truncated, overwritten or deleted between two looks
+and of which no rotated copy is left; bytes of a compressed rotated file; a rewrite in place that leaves
+the head and the bytes before the offset as they were. A file that is cut shorter, but not to nothing, is read
+from 0: what is left of it comes again, after TRUNCATED.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from nanwatch.clock import Clock, SystemClock
+from nanwatch.model.frame import Chunk, Discontinuity
+from nanwatch.tail.identity import (
+    FINGERPRINT,
+    FileKey,
+    Position,
+    Verdict,
+    find_copy,
+    find_moved,
+    fingerprint,
+    rotated_from,
+    rotated_since,
+    same_file,
+)
+
+ROTATED = "rotated"
+TRUNCATED = "truncated"
+REWRITTEN = "rewritten"
+REPLACED = "replaced"
+LATE_WRITE = "late write to the rotated file"
+RETURNED = "back to the newest file"
+
+_SETTLED_S = 2.0
+"""Times younger than this may hide a second change (the coarsest clocks of file systems tick this slowly)."""
+
+_ZEROS = b"\0" * FINGERPRINT
+
+_PHRASES = {
+    errno.ENOENT: "file is missing",
+    errno.ENOTDIR: "file is missing",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EISDIR: "is a folder",
+    errno.EINVAL: "not a regular file",
+    errno.EIO: "input/output error",
+    errno.ESTALE: "stale network file handle",
+    errno.ELOOP: "symbolic links in a circle",
+    errno.EMFILE: "too many open files",
+    errno.ENFILE: "too many open files",
+}
+
+Item = Chunk | Discontinuity
+Signature = tuple[int, int, int]
+
+
+def signature(status: os.stat_result) -> Signature:
+    """Return what changes when a file does: its size and both times."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+class OpenFile:
+    """One open descriptor: how far it was handed out, and what was there."""
+
+    def __init__(self, path: Path | str) -> None:
+        # Not blocking: should the name have become a pipe meanwhile, open() must not wait for its writer.
+        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        self.status = os.fstat(self.fd)
+        self.key: FileKey = (self.status.st_dev, self.status.st_ino)
+        self.mtime_ns = self.status.st_mtime_ns
+        self.deadline = 0.0
+        self.restart()
+        mode = self.status.st_mode
+        if not stat.S_ISREG(mode):
+            self.close()
+            raise OSError(errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL, "")
+
+    def restart(self) -> None:
+        """Begin again at byte 0, and look at the next chance."""
+        self.offset, self.head, self.before = 0, b"", b""
+        self.seen: Signature | None = None
+
+    def resume(self, position: Position) -> None:
+        """Go on at *position*, which must have been found to match."""
+        self.offset = position.offset
+        self.head = os.pread(self.fd, position.head_size, 0)
+        self.before = os.pread(self.fd, position.before_size, position.offset - position.before_size)
+
+    def stirred(self) -> bool:
+        """Return whether `status` differs from what it was when the file was last read to its end."""
+        return signature(self.status) != self.seen
+
+    def settle(self, now: float) -> None:
+        """Note that all that `status` tells of was read; it was taken before reading, at *now*."""
+        self.mtime_ns = self.status.st_mtime_ns
+        self.seen = signature(self.status) if now - self.status.st_ctime > _SETTLED_S else None
+
+    def head_holds(self) -> bool:
+        """Return whether the file still begins as it did."""
+        return os.pread(self.fd, len(self.head), 0) == self.head
+
+    def read(self, size: int) -> bytes | None:
+        """Hand out up to *size* bytes; None when the bytes before them are not those of before."""
+        if not self.offset:
+            self._skip_zeros()
+        lead = len(self.before)
+        data = os.pread(self.fd, lead + size, self.offset - lead)
+        if lead:
+            if not data.startswith(self.before):
+                return None
+            data = data[lead:]
+        if len(self.head) < FINGERPRINT and self.offset == len(self.head):
+            self.head += data[: FINGERPRINT - len(self.head)]
+        self.before = (self.before + data if len(data) < FINGERPRINT else data)[-FINGERPRINT:]
+        self.offset += len(data)
+        return data
+
+    def _skip_zeros(self) -> None:
+        if os.pread(self.fd, 16, 0) != _ZEROS[:16]:
+            return
+        with suppress(OSError):  # no hole, or nothing but a hole
+            self.offset = os.lseek(self.fd, 0, os.SEEK_DATA)
+        while block := os.pread(self.fd, 1 << 16, self.offset):
+            rest = len(block.lstrip(b"\0"))
+            self.offset += len(block) - rest
+            if rest:
+                break
+        self.head = self.before = _ZEROS[: self.offset]
+
+    def position(self, earlier: tuple[Position, ...] = ()) -> Position:
+        """Describe the place that was reached."""
+        return Position(
+            *self.key,
+            offset=self.offset,
+            head=fingerprint(self.head),
+            before=fingerprint(self.before),
+            head_size=len(self.head),
+            before_size=len(self.before),
+            size=self.status.st_size,
+            mtime_ns=self.mtime_ns,
+            earlier=earlier,
+        )
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        with suppress(OSError):
+            os.close(self.fd)
+
+
+class Follower:
+    """Follows one path; see the module for what that means.
+
+    `problem` says in one phrase why the path cannot be read now, or is None.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        position: Position | None = None,
+        *,
+        chunk_size: int = 1 << 18,
+        clock: Clock | None = None,
+        grace_s: float = 600.0,
+    ) -> None:
+        self.path = path
+        self.problem: str | None = None
+        self._resume = position
+        self._chunk_size = chunk_size
+        self._clock = clock or SystemClock()
+        self._grace_s = grace_s
+        self._current: OpenFile | None = None
+        self._old: list[OpenFile] = []
+        self._known: set[FileKey] = set()
+        self._speaker: OpenFile | None = None  # the file of the last chunk
+        self._begun = False  # whether something was handed out since the last new beginning
+
+    def poll(self) -> Iterator[Item]:
+        """Yield everything that is readable now; never raise because of the file."""
+        try:
+            newest = self._current or (yield from self._begin())
+            for old in list(self._old):
+                yield from self._read_late(old)
+            yield from self._read_newest(newest)
+            self.problem = None
+        except OSError as error:
+            self.problem = _PHRASES.get(error.errno or 0) or (error.strerror or "cannot be read").lower()
+
+    def changed(self) -> bool:
+        """Return whether a poll is likely to yield something: by one stat, and one for each rotated file."""
+        files = [*self._old, self._current] if self._current else self._old
+        try:
+            status = self.path.stat()
+            if self._current is None or self._current.key != (status.st_dev, status.st_ino):
+                return True
+            return any(signature(os.fstat(file.fd)) != signature(file.status) for file in files)
+        except OSError:
+            return self.problem is None
+
+    @property
+    def position(self) -> Position | None:
+        """The place reached in the newest file, to go on from after a restart; None if there is none."""
+        if self._current is None:
+            return self._resume
+        return self._current.position(tuple(old.position() for old in self._old))
+
+    @property
+    def size(self) -> int:
+        """The newest file's size when it was last looked at."""
+        return self._current.status.st_size if self._current else 0
+
+    @property
+    def mtime(self) -> float | None:
+        """When the newest file was last written, as seconds since the epoch."""
+        return self._current.status.st_mtime if self._current else None
+
+    @property
+    def bytes_behind(self) -> int:
+        """How many bytes of the newest file were seen but not handed out yet."""
+        return max(0, self._current.status.st_size - self._current.offset) if self._current else 0
+
+    @property
+    def has_rotated_files(self) -> bool:
+        """Whether a rotated-away file is still watched for late writes."""
+        return bool(self._old)
+
+    def close(self) -> None:
+        """Close every descriptor; `position` stays known."""
+        self._resume = self.position
+        for file in [*self._old, self._current] if self._current else self._old:
+            file.close()
+        self._old, self._current = [], None
+
+    # -- the newest file
+
+    def _read_newest(self, current: OpenFile) -> Iterator[Item]:
+        try:
+            status = self.path.stat()
+        except OSError:
+            # Deleted or renamed: the descriptor still gives what is there.
+            current.status = os.fstat(current.fd)
+            yield from self._catch_up(current)
+            raise
+        if (status.st_dev, status.st_ino) == current.key:
+            current.status = status
+            yield from self._catch_up(current)
+        else:
+            yield from self._change_over(current, (status.st_dev, status.st_ino))
+
+    def _catch_up(self, file: OpenFile) -> Iterator[Item]:
+        if not file.stirred():
+            return
+        now = self._clock.now()
+        if file.status.st_size < file.offset or not file.head_holds():
+            yield from self._begin_again(file)
+        while (data := file.read(self._chunk_size)) != b"":
+            if data is None:
+                yield from self._begin_again(file)
+                continue
+            yield from self._hand_out(file, data)
+            if len(data) < self._chunk_size:
+                break
+        file.settle(now)
+
+    def _hand_out(self, file: OpenFile, data: bytes) -> Iterator[Item]:
+        offset = file.offset - len(data)
+        if file is not self._speaker and self._speaker is not None:
+            yield Discontinuity(LATE_WRITE if file in self._old else RETURNED)
+        self._speaker, self._begun = file, True
+        yield Chunk(offset, data)
+
+    def _announce(self, file: OpenFile, reason: str) -> Iterator[Item]:
+        self._speaker = file
+        if self._begun:
+            self._begun = False
+            yield Discontinuity(reason)
+
+    # -- the same file, but not its old bytes
+
+    def _begin_again(self, file: OpenFile) -> Iterator[Item]:
+        """Go back to 0: the file was truncated or rewritten. What a copy of it has left comes first."""
+        before = file.position()
+        file.status = os.fstat(file.fd)
+        reason = TRUNCATED if file.status.st_size < file.offset else REWRITTEN
+        file.restart()
+        if before.offset:
+            yield from self._read_copies(file, before)
+        yield from self._announce(file, reason)
+
+    def _read_copies(self, file: OpenFile, before: Position) -> Iterator[Item]:
+        copy = find_copy(self.path, before, self._known)
+        if copy is None:
+            return
+        missed = rotated_since(self.path, copy, before.mtime_ns, self._known)
+        with suppress(OSError):
+            rest = OpenFile(copy)
+            rest.resume(before)
+            if self._speaker is file:
+                self._speaker = rest  # its bytes continue what was handed out
+            yield from self._read_whole(rest)
+            for path in missed:
+                lost = OpenFile(path)
+                yield from self._announce(lost, ROTATED)
+                yield from self._read_whole(lost)
+
+    def _read_whole(self, file: OpenFile) -> Iterator[Item]:
+        """Read a finished file to its end and close it."""
+        self._known.add(file.key)
+        try:
+            while data := file.read(self._chunk_size):
+                yield from self._hand_out(file, data)
+        finally:
+            file.close()
+
+    # -- another file behind the name
+
+    def _change_over(self, current: OpenFile, key: FileKey) -> Iterator[Item]:
+        gone = True
+        with suppress(OSError):  # a stale handle has nothing left to give
+            current.status = os.fstat(current.fd)
+            gone = current.status.st_nlink == 0
+            yield from self._catch_up(current)
+        if gone and (copy := self._continue_in(OpenFile(self.path), current)):
+            yield from self._catch_up(copy)
+            return
+        moved = None if gone else find_moved(self.path, current.key)
+        missed = rotated_since(self.path, moved, current.status.st_mtime_ns, self._known | {key})
+        yield from self._advance(missed, REPLACED if gone and not missed else ROTATED)
+
+    def _continue_in(self, new: OpenFile, current: OpenFile) -> OpenFile | None:
+        """Go on in *new* if it is a grown copy of *current*, which is gone."""
+        position = current.position()
+        if not _is_at(new, position):
+            new.close()
+            return None
+        if self._speaker is current:
+            self._speaker = new
+        self._known.discard(current.key)
+        current.close()
+        self._take(new)
+        return new
+
+    def _advance(self, missed: Iterable[Path], reason: str) -> Iterator[Item]:
+        """Read the files that were *missed*, then the one behind the path: each is the newest in its turn.
+
+        Nothing is opened before its turn, so that a consumer that stops in the middle leaves no descriptor.
+        """
+        for path in [*missed, self.path]:
+            new = OpenFile(path)
+            if self._current is not None:
+                self._current.deadline = self._clock.now() + self._grace_s
+                self._old.append(self._current)
+            self._take(new)
+            yield from self._announce(new, reason)
+            yield from self._catch_up(new)
+
+    def _take(self, new: OpenFile) -> None:
+        self._current = new
+        self._known.add(new.key)
+
+    def _read_late(self, old: OpenFile) -> Iterator[Item]:
+        now = self._clock.now()
+        try:
+            old.status = os.fstat(old.fd)
+            if old.stirred() and old.status.st_size >= old.offset:
+                while data := old.read(self._chunk_size):
+                    old.deadline = now + self._grace_s
+                    yield from self._hand_out(old, data)
+            old.settle(now)
+        except OSError:
+            old.deadline = now  # what cannot be read any more is not waited for
+        deleted = old.status.st_nlink == 0
+        if deleted or now >= old.deadline:
+            self._old.remove(old)
+            old.close()
+        if deleted:
+            self._known.discard(old.key)  # its number may be given to a file that is news
+
+    # -- the first look
+
+    def _begin(self) -> Generator[Item, None, OpenFile]:
+        """Open the log; after a restart, find again what was read before it."""
+        resume = self._resume
+        if resume is None:
+            self._take(new := OpenFile(self.path))
+            return new
+        found = self._find_again(resume)
+        reason = None
+        if found is None:
+            moved = find_moved(self.path, resume.key)
+            rotated = moved if moved and rotated_from(moved.name) == self.path.name else None
+            found, reason = OpenFile(rotated or self.path), REPLACED
+            if found.key == resume.key:
+                reason = TRUNCATED if found.status.st_size < resume.offset else REWRITTEN
+        self._take(found)
+        self._speaker, self._begun = found, resume.offset > 0
+        for position in resume.earlier:
+            self._watch_again(position)
+        if reason:
+            yield from self._announce(found, reason)
+        return found
+
+    def _find_again(self, resume: Position) -> OpenFile | None:
+        """Find the file that was read up to *resume*: here, under another name, or copied; in this order."""
+        with suppress(FileNotFoundError):
+            new = OpenFile(self.path)
+            if new.key == resume.key and _is_at(new, resume):
+                return new
+            new.close()
+        if moved := self._open_moved(resume):
+            return moved
+        with suppress(FileNotFoundError):
+            new = OpenFile(self.path)
+            if _is_at(new, resume):
+                return new
+            new.close()
+        copy = find_copy(self.path, resume) if resume.offset else None
+        if copy is None:
+            return None
+        rest = OpenFile(copy)
+        rest.resume(resume)
+        return rest
+
+    def _open_moved(self, position: Position) -> OpenFile | None:
+        moved = find_moved(self.path, position.key)
+        file = OpenFile(moved) if moved else None
+        if file is None or _is_at(file, position):
+            return file
+        file.close()
+        return None
+
+    def _watch_again(self, position: Position) -> None:
+        with suppress(OSError):
+            if file := self._open_moved(position):
+                file.deadline = self._clock.now() + self._grace_s
+                self._known.add(file.key)
+                self._old.append(file)
+
+
+def _is_at(file: OpenFile, position: Position) -> bool:
+    """Go to *position* if *file* holds what was read up to there."""
+    try:
+        if same_file(file.fd, position) is not Verdict.CONTINUES:
+            return False
+        file.resume(position)
+    except OSError:
+        file.close()
+        raise
+    return True

@@ -1,0 +1,165 @@
+"""Many logs -> one stream: discovery, the wake and a follower for each log, in turns.
+
+Reports of the wake say where to look first. Every `recheck_s` everything is looked at anyway: events are a
+wake-up and never the truth.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+
+from nanwatch.clock import Clock, SystemClock
+from nanwatch.tail.discover import Discovery
+from nanwatch.tail.follower import Follower, Item
+from nanwatch.tail.identity import Position
+from nanwatch.tail.wake import Wake
+
+_SPARE_DESCRIPTORS = 128
+"""Left for everything else when the limit of open files is raised."""
+
+_FORGET_S = 600.0
+"""A log that vanished from a glob is kept so long: it may be between a rename and its return."""
+
+
+class Tailer:
+    """Follows every log that the patterns name, also those that appear later."""
+
+    def __init__(
+        self,
+        patterns: Iterable[str | Path],
+        wake: Wake,
+        *,
+        recheck_s: float = 2.0,
+        positions: Mapping[Path, Position] = MappingProxyType({}),
+        clock: Clock | None = None,
+        chunk_size: int = 1 << 18,
+    ) -> None:
+        self._discovery = Discovery(patterns)
+        self._wake = wake
+        self._recheck_s = recheck_s
+        self._positions = dict(positions)
+        self._clock = clock or SystemClock()
+        self._chunk_size = chunk_size
+        self._followers: dict[Path, Follower] = {}
+        self._missing_since: dict[Path, float] = {}
+        self._aliases: dict[Path, list[Follower]] = {}
+        self._folders: set[Path] = set()
+        self._found: list[Path] = []
+        self._scanned: float | None = None
+        self._checked: float | None = None
+
+    @property
+    def logs(self) -> list[Follower]:
+        """The followers, by path."""
+        return [self._followers[path] for path in sorted(self._followers)]
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be looked at, a line each: folders, then logs."""
+        logs = [f"{log.path}: {log.problem}" for log in self.logs if log.problem]
+        return [*self._discovery.problems, *logs]
+
+    def wait(self, timeout: float) -> set[Path] | None:
+        """Wait for something to look at; hand what it returns to `poll` (None: look at everything)."""
+        left = self._left(self._checked)
+        if left <= 0:
+            return None
+        reported = self._wake.wait(min(timeout, left))
+        return None if not reported and self._left(self._checked) <= 0 else reported
+
+    def poll(self, only: set[Path] | None = None) -> Iterator[tuple[Path, Item]]:
+        """Yield what is new in the logs behind the paths in *only* (None: in every log), a chunk in turn."""
+        if only is None:
+            self._checked = self._clock.now()
+        fresh = self._rescan() if self._must_scan(only) else []
+        chosen = self._followers.values() if only is None else [*self._behind(only), *fresh]
+        turns = deque((follower.path, follower.poll()) for follower in dict.fromkeys(chosen))
+        while turns:
+            path, items = turns.popleft()
+            for item in items:
+                yield path, item
+                turns.append((path, items))
+                break
+
+    def close(self) -> None:
+        """Close every log and the wake."""
+        self._wake.close()
+        for follower in self._followers.values():
+            follower.close()
+
+    # -- which logs there are
+
+    def _left(self, since: float | None) -> float:
+        """Return the seconds until the next periodic look; a clock that was set back makes it due."""
+        if since is None:
+            return 0.0
+        passed = self._clock.now() - since
+        return self._recheck_s - passed if passed >= 0 else 0.0
+
+    def _must_scan(self, only: set[Path] | None) -> bool:
+        if only is None:
+            return self._left(self._scanned) <= 0
+        return self._scanned is None or not self._folders.isdisjoint(only)
+
+    def _rescan(self) -> list[Follower]:
+        """Look for logs again; return the followers of the new ones."""
+        self._scanned = self._clock.now()
+        found = self._discovery.scan()
+        if found is self._found:
+            self._forget(found)
+            return []
+        self._found = found
+        fresh = [self._follow(path) for path in found if path not in self._followers]
+        self._forget(found)
+        folders = self._discovery.folders()
+        self._folders = folders | {folder.absolute() for folder in folders}
+        self._wake.watch(folders)
+        self._aliases = {}
+        for path, follower in self._followers.items():
+            for alias in {path, path.absolute(), Path(os.path.realpath(path))}:
+                self._aliases.setdefault(alias, []).append(follower)
+        _make_room(len(self._followers))
+        return fresh
+
+    def _follow(self, path: Path) -> Follower:
+        position = self._positions.pop(path, None)
+        follower = Follower(path, position, chunk_size=self._chunk_size, clock=self._clock)
+        self._followers[path] = follower
+        return follower
+
+    def _forget(self, found: list[Path]) -> None:
+        """Drop the logs that have been gone for long, with their descriptors."""
+        now = self._clock.now()
+        for path in self._followers.keys() - set(found):
+            if now - self._missing_since.setdefault(path, now) >= _FORGET_S:
+                self._followers.pop(path).close()
+        for path in self._missing_since.keys() - (self._followers.keys() - set(found)):
+            del self._missing_since[path]
+
+    def _behind(self, only: set[Path]) -> Iterator[Follower]:
+        """Yield the followers that reports about *only* may concern."""
+        for path in only:
+            known = self._aliases.get(path)
+            if known:
+                yield from known
+            else:  # a late write to a rotated file is reported under a name that nobody follows
+                for follower in self._followers.values():
+                    if follower.has_rotated_files and path.name.startswith(follower.path.stem):
+                        yield follower
+
+
+def _make_room(logs: int) -> None:
+    """Raise the soft limit of open files when there are many logs: 1,024 is a common one."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 2 * logs + _SPARE_DESCRIPTORS
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            ceiling = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, hard))

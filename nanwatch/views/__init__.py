@@ -1,0 +1,1 @@
+"""The faces: they read runs and alerts and feed nothing back."""

@@ -1,0 +1,161 @@
+"""Runs, alerts and events as JSON objects: the stable contract of `--json`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from nanwatch.model.alert import SEVERITIES, Alert, Severity
+from nanwatch.model.event import Event
+from nanwatch.model.run import Epoch, Run, Status
+
+Json = dict[str, Any]
+
+
+def finite(value: float | None) -> float | None:
+    """Return *value*, or None where JSON has no word for it."""
+    return None if value is None or not math.isfinite(value) else value
+
+
+def numbers(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Return *values* with null for what is not finite."""
+    return {name: finite(value) for name, value in values.items()}
+
+
+def iso(time: float | None) -> str | None:
+    """Return a Unix time as ISO 8601 in UTC."""
+    return None if time is None else datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
+
+
+def health_of(alerts: list[Alert]) -> Severity | str:
+    """Return `ok`, `warning` or `critical`: the worst alert that fires."""
+    worst = max((SEVERITIES.index(a.severity) for a in alerts if a.state == "firing"), default=0)
+    return "ok" if worst == 0 else SEVERITIES[worst]
+
+
+def progress_of(run: Run) -> float | None:
+    """Return how much of the run is done, 0 to 1, or None where the plan is not known."""
+    if run.finished is not None:
+        return 1.0
+    if run.steps and run.step is not None and (run.epoch is None or run.batch is None):
+        return min(1.0, run.step / run.steps)
+    if not run.epochs or run.epoch is None:
+        return None
+    row = run.current
+    within = 1.0 if row is not None and row.done else (run.batch or 0) / run.batches if run.batches else 0.0
+    done = run.epoch - (0 if run.first_epoch == 0 else 1)
+    return max(0.0, min(1.0, (done + min(1.0, within)) / run.epochs))
+
+
+def eta_of(run: Run) -> float | None:
+    """Return the seconds until the run's end at its present rate, or None."""
+    if run.finished is not None or run.failure is not None or run.interrupted is not None:
+        return None
+    if run.step is not None and run.steps and run.rate and run.batch is None:
+        return max(0.0, (run.steps - run.step) / run.rate)
+    row = run.current
+    if row is None or not run.epochs or run.epoch is None:
+        return None
+    left = run.epochs - run.epoch - (1 if run.first_epoch == 0 else 0)
+    if run.batches and run.rate:
+        here = max(0, run.batches - (run.batch or 0)) / run.rate
+        return here + max(0, left) * run.batches / run.rate
+    times = [e.seconds for e in run.table.values() if e.done and e.seconds]
+    return max(0, left) * sum(times) / len(times) if times else None
+
+
+def epoch_json(row: Epoch) -> Json:
+    """Return one row of the table of epochs."""
+    return {
+        "epoch": row.epoch,
+        "batches_seen": row.batch or None,
+        "nan_batches": row.nan_batches,
+        "nan_onset": row.nan_onset,
+        "grad_skips": row.grad_skips,
+        "vram_gb": row.vram_gb,
+        "losses": numbers(row.losses),
+        "metrics": numbers(row.metrics),
+        "lr": finite(row.lr),
+        "seconds": finite(row.seconds),
+    }
+
+
+def alert_json(alert: Alert) -> Json:
+    """Return one alert."""
+    return {
+        "rule": alert.rule,
+        "severity": alert.severity,
+        "state": alert.state,
+        "epoch": alert.epoch,
+        "batch": alert.batch,
+        "message": alert.message,
+        "evidence": {k: finite(v) if isinstance(v, float) else v for k, v in alert.evidence.items()},
+        "log_offset": alert.offset,
+        "started_at": iso(alert.started_at),
+        "resolved_at": iso(alert.resolved_at),
+    }
+
+
+def run_json(run: Run, alerts: list[Alert], status: Status) -> Json:
+    """Return one run."""
+    onset = run.nan_onset
+    return {
+        "id": run.id,
+        "log": run.log,
+        "format": run.format,
+        "status": status,
+        "health": health_of(alerts),
+        "epoch": run.epoch,
+        "epochs": run.epochs,
+        "batch": run.batch if run.epoch is not None or run.step is None else run.step,
+        "batches": run.batches if run.epoch is not None or run.step is None else run.steps,
+        "step": run.step,
+        "steps": run.steps,
+        "progress": finite(progress_of(run)),
+        "rate": finite(run.rate),
+        "eta_seconds": finite(eta_of(run)),
+        "updated_at": iso(run.updated_at),
+        "losses": numbers(run.losses),
+        "metrics": numbers(run.metrics),
+        "final_metrics": numbers(run.final_metrics),
+        "primary_metric": run.primary_metric,
+        "best": None if run.best is None else {
+            "metric": run.best.metric, "value": run.best.value, "epoch": run.best.epoch
+        },
+        "lr": finite(run.lr),
+        "vram_gb": run.vram_gb,
+        "nan_batches": run.nan_batches,
+        "nan_onset": None if onset is None else {"epoch": onset[0], "batch": onset[1]},
+        "grad_skips": run.grad_skips,
+        "resumes": run.resumes,
+        "hyperparameters": dict(run.hyperparameters),
+        "failure": None if run.failure is None else {"kind": run.failure.kind, "message": run.failure.message},
+        "epochs_table": [epoch_json(run.table[e]) for e in sorted(run.table) if e >= 0],
+        "alerts": [alert_json(a) for a in alerts],
+    }  # fmt: skip
+
+
+def event_json(event: Event, run: Run) -> Json:
+    """Return one event: its name, its run, and its own fields that say something."""
+    name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(event).__name__).lstrip("_")
+    found: Json = {"type": "event", "event": name, "run": run.id, "log": run.log, "log_offset": event.offset}
+    for item in fields(event):
+        value = getattr(event, item.name)
+        if item.name in ("offset", "bar") or value is None or value in ({}, ""):
+            continue
+        key = {"eta": "eta_seconds", "elapsed": "seconds"}.get(item.name, item.name)
+        if item.name == "values":
+            found["hyperparameters"] = dict(value)
+        elif isinstance(value, Mapping):
+            found[key] = numbers(value)
+        else:
+            found[key] = finite(value) if isinstance(value, float) else value
+    return found
+
+
+def alert_line(alert: Alert, run: Run) -> Json:
+    """Return an alert as a line of `replay --json` and `tail --json`."""
+    return {"type": "alert", "run": run.id, **alert_json(alert)}
