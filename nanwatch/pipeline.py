@@ -15,7 +15,7 @@ from nanwatch.framing import Framer, FramerState, NewsPattern
 from nanwatch.model.alert import Alert
 from nanwatch.model.event import Event
 from nanwatch.model.frame import Chunk, Discontinuity, Frame, Passed
-from nanwatch.model.run import Change, Run
+from nanwatch.model.run import Run
 from nanwatch.rules.base import Rule, make_rules
 from nanwatch.runs.fold import LogRuns
 
@@ -50,7 +50,7 @@ class LogPipeline:
         self.every_event = every_event
         self.frames = 0
         self._alerts = {number: Alerts(history) for number, history in state.alerts.items()}
-        self._rules: list[tuple[Rule, Change]] = [(r, r.wakes) for r in make_rules(rules or Rules())]
+        self._rules: list[tuple[Rule, int]] = [(r, r.wakes) for r in make_rules(rules or Rules())]
         self.decoder.ceilings = self.log_runs.current.ceilings
 
     @property
@@ -110,7 +110,7 @@ class LogPipeline:
             yield run, event
             yield from self._judge(change, now)
 
-    def _judge(self, change: Change, now: float | None) -> Iterator[Notice]:
+    def _judge(self, change: int, now: float | None) -> Iterator[Notice]:
         run = self.log_runs.current
         life = self._life(run)
         for rule, wakes in self._rules:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from nanwatch.formats.bars import Bar
@@ -36,6 +35,8 @@ class BatchCounter:
             self.key, self.counter, self.repeats = key, bar.n, 0
             if bar.n == 0 and has_values:
                 self.repeats = 1
+                if self.exact is None:
+                    self.exact = False
         elif bar.n > self.counter:
             if self.exact is None and self.counter == 0 and self.repeats == 0 and has_values:
                 self.exact = True
@@ -55,5 +56,5 @@ class BatchCounter:
 
 def _frames_with(passed: bytes, bar: Bar) -> int:
     """Count the frames at the end of *passed* that show the counter of *bar*."""
-    found = re.search(rb"[| ]%d/%d[ \[]" % (bar.n, bar.total or 0), passed)
-    return passed.count(b"\r", passed.rfind(b"\r", 0, found.start())) if found else 0
+    first = passed.find(b"| %d/%d " % (bar.n, bar.total or 0))
+    return passed.count(b"\r", passed.rfind(b"\r", 0, first)) if first >= 0 else 0

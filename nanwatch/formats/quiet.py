@@ -73,8 +73,8 @@ def _at_most(ceiling: float) -> str:
     digits = math.floor(math.log10(ceiling) + 1e-9)
     small = r"\d(?:\.\d++)?[eE]-\d++"  # how %g writes what is below 0.0001
     if digits >= 1:
-        return rf"(?:-?\d{{1,{min(digits, 15)}}}+(?:\.\d++)?(?:[eE]-\d++)?)(?![\deE.])"
+        return rf"(?:-?\d{{1,{min(digits, 15)}}}+(?:\.\d++)?(?:[eE]-\d++)?)"
     if digits < -4:
         return ""
     zeros = "0" * -digits
-    return rf"(?:-?(?:0(?:\.{zeros}\d*+)?|{small}))(?![\deE.])"
+    return rf"(?:-?(?:0(?:\.{zeros}\d*+)?|{small}))"

@@ -6,24 +6,23 @@ Only `nanwatch.runs` changes these objects; everybody else reads them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntFlag, auto
 from typing import Literal
 
 Status = Literal["running", "stalled", "finished", "failed", "crashed", "interrupted", "unknown"]
 
 
-class Change(IntFlag):
-    """What an event changed in a run: the rules that look at nothing of it need not be asked."""
+class Change:
+    """What an event changed in a run, as bits of an int: rules that look at nothing of it need not be asked."""
 
     NOTHING = 0
-    PROGRESS = auto()
-    NAN = auto()
-    SKIP = auto()
-    VRAM = auto()
-    METRICS = auto()
-    EPOCH = auto()
-    FAILURE = auto()
-    END = auto()
+    PROGRESS = 1
+    NAN = 2
+    SKIP = 4
+    VRAM = 8
+    METRICS = 16
+    EPOCH = 32
+    FAILURE = 64
+    END = 128
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from nanwatch.config import Rules
 from nanwatch.model.alert import Finding
-from nanwatch.model.run import Change, Run
+from nanwatch.model.run import Run
 
 
 class Rule(Protocol):
@@ -21,7 +21,7 @@ class Rule(Protocol):
     """
 
     name: str
-    wakes: Change
+    wakes: int
 
     def __init__(self, settings: Any) -> None:
         """Take the rule's own section of the config."""

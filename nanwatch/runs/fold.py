@@ -50,7 +50,7 @@ class LogRuns:
         """The run that events apply to."""
         return self.runs[-1]
 
-    def apply(self, event: Event, now: float | None = None) -> Change:
+    def apply(self, event: Event, now: float | None = None) -> int:
         """Apply *event*, seen at *now*, to the current run (or to a new one that it begins)."""
         change = self._apply(event)
         run = self.current
@@ -60,7 +60,7 @@ class LogRuns:
             run.started_at = run.started_at or now
         return change
 
-    def settle(self) -> Change:
+    def settle(self) -> int:
         """Take note that nobody writes the log any more: a run whose last epoch is complete has finished."""
         run = self.current
         if run.finished or run.failure or run.interrupted or not is_complete(run):
@@ -72,7 +72,7 @@ class LogRuns:
             run.epochs = run.epoch + (1 if run.first_epoch == 0 else 0)
         return Change.END
 
-    def _apply(self, event: Event) -> Change:
+    def _apply(self, event: Event) -> int:
         run = self.current
         match event:
             case BatchDone():
@@ -114,7 +114,7 @@ class LogRuns:
 
     # -- sessions
 
-    def _session_started(self, event: SessionStarted) -> Change:
+    def _session_started(self, event: SessionStarted) -> int:
         run = self.current
         if not _has_begun(run):
             return Change.NOTHING
@@ -123,7 +123,7 @@ class LogRuns:
         run.session_pending = True
         return Change.NOTHING
 
-    def _resumed(self) -> Change:
+    def _resumed(self) -> int:
         run = self.current
         if not _has_begun(run):
             return Change.NOTHING
@@ -164,7 +164,7 @@ class LogRuns:
 
     # -- progress
 
-    def _epoch_started(self, event: EpochStarted) -> Change:
+    def _epoch_started(self, event: EpochStarted) -> int:
         run = self.current
         if event.epoch is None:
             run.epoch_pending = True
@@ -177,7 +177,7 @@ class LogRuns:
             return Change.EPOCH | Change.PROGRESS
         return Change.PROGRESS
 
-    def _batch_done(self, event: BatchDone) -> Change:
+    def _batch_done(self, event: BatchDone) -> int:
         epoch = None if event.epoch is None else math.ceil(event.epoch)
         run = self.current
         if event.step == 0 and (run.step or 0) > 0:
@@ -216,7 +216,7 @@ class LogRuns:
         _watch_losses(run, row, event)
         return change
 
-    def _epoch_done(self, event: EpochDone) -> Change:
+    def _epoch_done(self, event: EpochDone) -> int:
         run = self.current
         epoch = event.epoch if event.epoch is not None else run.epoch
         if epoch is None:
@@ -417,7 +417,7 @@ def _take_bar_metrics(run: Run, row: Epoch | None, event: BatchDone) -> None:
         row.metrics[name] = value
 
 
-def _count_loss(run: Run, row: Epoch | None, event: BatchDone) -> Change:
+def _count_loss(run: Run, row: Epoch | None, event: BatchDone) -> int:
     position = event.batch if event.batch is not None else event.step
     if position is None:
         if not event.losses:
@@ -448,7 +448,7 @@ def _count_loss(run: Run, row: Epoch | None, event: BatchDone) -> Change:
     return Change.NOTHING
 
 
-def _count_nan(run: Run, row: Epoch | None, position: int, offset: int) -> Change:
+def _count_nan(run: Run, row: Epoch | None, position: int, offset: int) -> int:
     if row is None:
         # A run without epochs keeps its counters in one nameless row.
         row = run.table.setdefault(-1, Epoch(-1, offset=offset))
@@ -478,7 +478,7 @@ def _streak(row: Epoch, position: int) -> None:
     row.nan_longest = max(row.nan_longest, position - row.nan_streak_from + 1)
 
 
-def _vram(run: Run, row: Epoch | None, vram: float | None, offset: int) -> Change:
+def _vram(run: Run, row: Epoch | None, vram: float | None, offset: int) -> int:
     if not vram:
         return Change.NOTHING  # a machine without a GPU prints 0G
     run.vram_gb = vram
@@ -501,7 +501,7 @@ def _watch_losses(run: Run, row: Epoch | None, event: BatchDone) -> None:
             row.loss_peaks[name] = max(value, row.loss_peaks.get(name, value))
 
 
-def _validation_done(run: Run, event: ValidationDone) -> Change:
+def _validation_done(run: Run, event: ValidationDone) -> int:
     metrics: dict[str, float] = {**event.losses, **event.metrics}
     if run.final_validation or event.final or (run.finished and not run.session_pending):
         run.final_metrics.update(metrics)
@@ -532,7 +532,7 @@ def _record_without_epochs(run: Run, metrics: Mapping[str, float], event: Valida
         record(run, position, metrics[run.primary_metric], event.offset)
 
 
-def _step_skipped(run: Run, event: StepSkipped) -> Change:
+def _step_skipped(run: Run, event: StepSkipped) -> int:
     row = run.current
     if row is None:
         row = run.table.setdefault(-1, Epoch(-1, offset=event.offset))
@@ -556,7 +556,7 @@ def _position(run: Run) -> int:
     return run.step if run.step is not None else run.observations
 
 
-def _ended(run: Run, event: Failure | Interrupted | ProcessExited | RunFinished) -> Change:
+def _ended(run: Run, event: Failure | Interrupted | ProcessExited | RunFinished) -> int:
     match event:
         case RunFinished():
             _close_epoch(run)

@@ -45,6 +45,7 @@ import os
 import stat
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from nanwatch.clock import Clock, SystemClock
@@ -215,10 +216,11 @@ class Follower:
     def poll(self) -> Iterator[Item]:
         """Yield everything that is readable now; never raise because of the file."""
         try:
-            newest = self._current or (yield from self._begin())
+            if self._current is None and self._resume and self._resume.earlier:
+                self._watch_again(self._resume)
             for old in list(self._old):
                 yield from self._read_late(old)
-            yield from self._read_newest(newest)
+            yield from self._read_newest(self._current or (yield from self._begin()))
             self.problem = None
         except OSError as error:
             self.problem = _PHRASES.get(error.errno or 0) or (error.strerror or "cannot be read").lower()
@@ -237,9 +239,10 @@ class Follower:
     @property
     def position(self) -> Position | None:
         """The place reached in the newest file, to go on from after a restart; None if there is none."""
+        earlier = tuple(old.position() for old in self._old)
         if self._current is None:
-            return self._resume
-        return self._current.position(tuple(old.position() for old in self._old))
+            return replace(self._resume, earlier=earlier or self._resume.earlier) if self._resume else None
+        return self._current.position(earlier)
 
     @property
     def size(self) -> int:
@@ -301,7 +304,7 @@ class Follower:
 
     def _hand_out(self, file: OpenFile, data: bytes) -> Iterator[Item]:
         offset = file.offset - len(data)
-        if file is not self._speaker and self._speaker is not None:
+        if file is not self._speaker and (self._speaker or file in self._old):
             yield Discontinuity(LATE_WRITE if file in self._old else RETURNED)
         self._speaker, self._begun = file, True
         yield Chunk(offset, data)
@@ -328,7 +331,8 @@ class Follower:
         copy = find_copy(self.path, before, self._known)
         if copy is None:
             return
-        missed = rotated_since(self.path, copy, before.mtime_ns, self._known)
+        here = find_moved(self.path, file.key)
+        missed = rotated_since(self.path, copy, before.mtime_ns, self._known, until=here)
         with suppress(OSError):
             rest = OpenFile(copy)
             rest.resume(before)
@@ -341,13 +345,17 @@ class Follower:
                 yield from self._read_whole(lost)
 
     def _read_whole(self, file: OpenFile) -> Iterator[Item]:
-        """Read a finished file to its end and close it."""
+        """Read a rotated file to its end, and keep it like every other one for late writes."""
         self._known.add(file.key)
         try:
             while data := file.read(self._chunk_size):
                 yield from self._hand_out(file, data)
         finally:
-            file.close()
+            self._keep(file)
+
+    def _keep(self, old: OpenFile) -> None:
+        old.deadline = self._clock.now() + self._grace_s
+        self._old.append(old)
 
     # -- another file behind the name
 
@@ -385,8 +393,7 @@ class Follower:
         for path in [*missed, self.path]:
             new = OpenFile(path)
             if self._current is not None:
-                self._current.deadline = self._clock.now() + self._grace_s
-                self._old.append(self._current)
+                self._keep(self._current)
             self._take(new)
             yield from self._announce(new, reason)
             yield from self._catch_up(new)
@@ -430,9 +437,8 @@ class Follower:
             if found.key == resume.key:
                 reason = TRUNCATED if found.status.st_size < resume.offset else REWRITTEN
         self._take(found)
-        self._speaker, self._begun = found, resume.offset > 0
-        for position in resume.earlier:
-            self._watch_again(position)
+        self._speaker = self._speaker or found
+        self._begun = self._begun or resume.offset > 0
         if reason:
             yield from self._announce(found, reason)
         return found
@@ -460,18 +466,21 @@ class Follower:
 
     def _open_moved(self, position: Position) -> OpenFile | None:
         moved = find_moved(self.path, position.key)
+        if moved and not position.offset and rotated_from(moved.name) != self.path.name:
+            return None  # nothing was read of it: an inode number alone proves nothing
         file = OpenFile(moved) if moved else None
         if file is None or _is_at(file, position):
             return file
         file.close()
         return None
 
-    def _watch_again(self, position: Position) -> None:
-        with suppress(OSError):
-            if file := self._open_moved(position):
-                file.deadline = self._clock.now() + self._grace_s
-                self._known.add(file.key)
-                self._old.append(file)
+    def _watch_again(self, resume: Position) -> None:
+        self._resume = replace(resume, earlier=())
+        for position in resume.earlier:
+            with suppress(OSError):
+                if file := self._open_moved(position):
+                    self._known.add(file.key)
+                    self._keep(file)
 
 
 def _is_at(file: OpenFile, position: Position) -> bool:

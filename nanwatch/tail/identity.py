@@ -154,13 +154,18 @@ def find_copy(path: Path, position: Position, known: Iterable[FileKey] = ()) -> 
     return None
 
 
-def rotated_since(path: Path, anchor: Path | None, mtime_ns: int, known: Iterable[FileKey]) -> list[Path]:
-    """Return the files that came between *anchor* (where the old one is now) and *path*, oldest first.
+def rotated_since(
+    path: Path, anchor: Path | None, mtime_ns: int, known: Iterable[FileKey], until: Path | None = None
+) -> list[Path]:
+    """Return the files that came between *anchor* (where the old one is now) and *until*, oldest first.
+
+    *until* is where the newer one is now, if it was rotated away too; else it is the one at *path*.
 
     Two rotations between two looks leave a whole file that was never open. Without an anchor only the
     modification time can tell it from history, so it must be later than *mtime_ns*.
     """
     anchor_age = _age(anchor.name) if anchor else None
+    until_age = _age(until.name) if until and rotated_from(until.name) == path.name else None
     found: list[tuple[int, Path]] = []
     for candidate, status, age in _rotated(path, known):
         if candidate == anchor:
@@ -169,7 +174,7 @@ def rotated_since(path: Path, anchor: Path | None, mtime_ns: int, known: Iterabl
             later = age > anchor_age  # not by time: the older one may have got a late write
         else:
             later = status.st_mtime_ns > mtime_ns
-        if later:
+        if later and (until_age is None or age < until_age):
             found.append((age, candidate))
     return [candidate for _, candidate in sorted(found)]
 

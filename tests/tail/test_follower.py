@@ -12,6 +12,7 @@ import pytest
 
 from nanwatch.clock import ManualClock
 from nanwatch.model.frame import Chunk, Discontinuity
+from nanwatch.tail.discover import Discovery
 from nanwatch.tail.follower import LATE_WRITE, REPLACED, RETURNED, REWRITTEN, ROTATED, TRUNCATED, Follower
 from nanwatch.tail.identity import Position
 
@@ -133,7 +134,16 @@ def test_written_while_stopped(log: Path, follower: Follower) -> None:
     assert list(restarted(follower).poll()) == [Chunk(4, b"two\n")]
 
 
-# (the seventh, new_file_in_a_glob, is in test_tailer.py: it takes a glob)
+def test_new_file_in_a_glob(log: Path) -> None:
+    """A file that a glob names later is read from its first byte (woken for it: test_tailer.py)."""
+    discovery = Discovery([log.with_name("*.log")])
+    assert discovery.scan() == []
+    append(log, b"first line\n")
+    (path,) = discovery.scan()
+    follower = Follower(path)
+    assert take(follower) == [b"first line\n"]
+    follower.close()
+
 
 # -- restarts
 

@@ -11,8 +11,8 @@ missing, is a token that was not handed out yet when
 * its file was deleted and no running follower held it open;
 * its file was rotated away before a follower ever saw it, and the file that the follower was reading when it
   last looked is not among the rotated ones (`x.log.N`), so that nothing tells the unseen file from history;
-* its file was truncated *and* got a name that is no rotated one *and* nanwatch was restarted, all between two
-  looks: then neither name nor content tells that it was ours, and an inode number alone proves nothing.
+* its file was truncated (or was empty) *and* got a name that is no rotated one *and* nanwatch was restarted,
+  all between two looks: neither name nor content tells that it was ours, and an inode number proves nothing.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ class File:
     trace: bool = False  # what was handed out is still its content, or a copy's
     copied: bool = False
     cut: bool = False  # truncated since the last look
+
+    @property
+    def unproven(self) -> bool:
+        """Whether no content tells a restarted nanwatch that this is the file of its position."""
+        return self.cut or not self.trace
 
 
 class Histories(RuleBasedStateMachine):
@@ -101,7 +106,7 @@ class Histories(RuleBasedStateMachine):
         if file is None:
             return
         if file.followed:
-            if self.restarted and (file.deleted or (file.cut and not numbered)):
+            if self.restarted and (file.deleted or (file.unproven and not numbered)):
                 self.lose(file)
         elif not (numbered and self.anchored()):
             self.lose(file)
@@ -220,7 +225,7 @@ class Histories(RuleBasedStateMachine):
         self.restarted = True
         for file in self.files:
             nameless = file is not self.newest and not file.where.name.startswith("train.log.")
-            if file.deleted or (file.cut and nameless):
+            if file.deleted or (file.unproven and nameless):
                 self.lose(file)
 
     @rule()
@@ -232,26 +237,33 @@ class Histories(RuleBasedStateMachine):
         assert len(set(self.arrived)) == len(self.arrived), "read twice"
         due = self.required
         if self.newest is None:
-            due = due & set[int]().union(*(file.pending for file in self.files if file.followed))
+            due = due & set[int]().union(*(file.pending for file in self.files if not self.must_wait(file)))
         assert due - set(self.arrived) == set(), "lost"
         for file in self.files:
             of_file = [number for number in arrived if number in file.tokens]
             assert of_file == sorted(of_file), "out of order"
         self.note_what_is_known(set(arrived))
 
+    def must_wait(self, file: File) -> bool:
+        """Return whether *file* is one that is read when there is something behind the path again."""
+        return self.newest is None and (not file.followed or (self.restarted and file.unproven))
+
     def note_what_is_known(self, arrived: set[int]) -> None:
-        self.restarted = False
         if self.newest is not None:
             self.current = self.newest
         for file in self.files:
-            file.followed = file.followed or file is self.newest or bool(file.pending & arrived)
+            waits = self.must_wait(file)
+            file.followed = not waits and (
+                file.followed or file is self.newest or bool(file.pending & arrived)
+            )
             if file is self.newest:
                 file.trace = self.path.stat().st_size > 0
                 file.copied = False
             file.cut = False
             file.pending -= self.required & set(self.arrived)
-            if file.followed or self.newest is not None:
+            if not waits:
                 file.pending = set()
+        self.restarted = False
         self.files = [file for file in self.files if not file.deleted]
 
 

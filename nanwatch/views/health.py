@@ -1,0 +1,305 @@
+"""What is wrong with a run, in words: how bad it is, one sentence with the onset, a line for each alert."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from nanwatch.model.alert import SEVERITIES, Alert
+from nanwatch.model.run import Epoch, Evaluation, Run, Status
+from nanwatch.rules.words import clean_before, loss_row, place, projection
+from nanwatch.views.contract import health_of
+from nanwatch.views.words import age, clean, number, percent, plural, rough, whole_percent
+
+Health = Literal["critical", "warning", "unknown", "ok"]
+HEALTHS: tuple[Health, ...] = ("critical", "warning", "unknown", "ok")
+"""Worst first."""
+
+_COLLAPSE = 0.5
+_EXPLOSION = 10.0
+_DECLINE = 3
+_FAR_FROM_BEST = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as a face is given it; *silence* is in seconds since the log last grew, None if unknown."""
+
+    run: Run
+    alerts: list[Alert]
+    status: Status
+    silence: float | None
+
+
+def health(view: RunView) -> Health:
+    """Return how bad it is: the worst alert that fires, or what the run's end says where no rule spoke."""
+    worst = health_of(view.alerts)
+    if worst == "critical" or view.status in ("failed", "crashed"):
+        return "critical"
+    if worst == "warning" or view.status == "stalled":
+        return "warning"
+    return "unknown" if view.status == "unknown" else "ok"
+
+
+def firing(view: RunView) -> list[Alert]:
+    """Return the alerts that need somebody, worst first; a single NaN is not told beside its burst."""
+    found = [a for a in view.alerts if a.state == "firing" and a.severity != "info"]
+    bursts = {a.key for a in found if a.rule == "nan_burst"}
+    found = [a for a in found if a.rule != "nan_loss" or a.key not in bursts]
+    return sorted(found, key=lambda a: -SEVERITIES.index(a.severity))
+
+
+# -- one sentence
+
+
+def sentence(view: RunView) -> str:
+    """Return the run's health in one sentence, with onsets: what stands at its end is what was good before."""
+    run = view.run
+    parts = [*_end(view), *_nan(run), *_skips(run), *_metric(run), *_explosion(run), *_vram(view), *_mended(run)]
+    row = loss_row(run)
+    if row is not None and row.epoch >= 0 and (row.nan_batches or row.grad_skips):
+        before = clean_before(run, row)
+        parts += [] if before is None else [f"epoch {before} was clean"]
+    if view.status != "unknown" and not run.nan_batches and not run.grad_skips:
+        parts.append("no NaN, no step skipped" if parts else "no trouble: no NaN, no step skipped")
+    return "; ".join(parts)
+
+
+def position(run: Run) -> str:
+    """Return where the run stands: `30 % of epoch 101 (batch 76 of 252)`, `step 120`, or nothing."""
+    if run.epoch is not None and run.batch is not None and run.batches:
+        share = whole_percent(min(1.0, run.batch / run.batches))
+        return f"{share} of epoch {run.epoch} (batch {run.batch:,} of {run.batches:,})"
+    if run.epoch is not None:
+        return f"epoch {run.epoch}" + (f" (batch {run.batch:,})" if run.batch else "")
+    if run.step is not None:
+        return f"step {run.step:,}" + (f" of {run.steps:,}" if run.steps else "")
+    return ""
+
+
+def _end(view: RunView) -> Iterator[str]:
+    run, where = view.run, position(view.run)
+    at = f" at {where}" if where else " before the first epoch"
+    match view.status:
+        case "stalled":
+            silent = "" if view.silence is None else f", silent for {age(view.silence)}"
+            yield f"stuck{at}{silent}"
+        case "failed" | "crashed":
+            killed = run.failure is not None and run.failure.kind == "killed"
+            yield f"{'killed' if killed else view.status}{at}"
+        case "interrupted":
+            yield f"interrupted{at}"
+        case "unknown":
+            yield "not understood: no epoch, step or loss was recognised"
+        case _:
+            return
+
+
+def _nan(run: Run) -> Iterator[str]:
+    row = loss_row(run)
+    if not run.nan_batches or row is None:
+        return
+    if row.nan_batches:
+        since = _first_of_streak(run, row)
+        yield f"NaN since {place(run, since, since.nan_onset)}" + (" (told by its gradient norm)" * run.hidden_nan)
+        return
+    bad = [e for e in run.table.values() if e.nan_batches]
+    if bad:
+        first = min(bad, key=lambda e: e.epoch)
+        last = max(bad, key=lambda e: e.epoch)
+        until = "" if last is first else f", the last in epoch {last.epoch}"
+        yield f"{run.nan_batches:,} NaN from {place(run, first, first.nan_onset)} on{until}; epoch {row.epoch} is clean"
+
+
+def _skips(run: Run) -> Iterator[str]:
+    row = loss_row(run)
+    if row is not None and row.grad_skips:
+        yield f"{plural(row.grad_skips, 'optimizer step')} skipped"
+    elif run.grad_skips:
+        here = f", none in epoch {row.epoch}" if row is not None and row.epoch >= 0 else ""
+        yield f"{plural(run.grad_skips, 'optimizer step')} skipped before{here}"
+
+
+def _first_of_streak(run: Run, row: Epoch) -> Epoch:
+    """Return the first of the epochs with NaN that lead to *row* without a clean one between."""
+    while (before := run.table.get(row.epoch - 1)) is not None and before.nan_batches and before.epoch >= 0:
+        row = before
+    return row
+
+
+def _metric(run: Run) -> Iterator[str]:
+    best, history = run.best, run.evaluations
+    if best is None or not history or best.epoch is None:
+        return
+    name, now = clean(best.metric), history[-1]
+    later = [e for e in history if e.epoch > best.epoch]
+    if not later:
+        return
+    unit = "epoch" if run.epoch is not None else "step"
+    at = f"its best, {number(best.value)}, at {unit} {best.epoch:,}"
+    collapsed = _collapse(run, later)
+    fell = _decline(run, later)
+    if not math.isfinite(now.value):
+        yield f"{name} is {number(now.value)} after {at}"
+    elif collapsed is not None:
+        slow = f", declined since {fell}" if fell is not None and fell < collapsed else ""
+        yield f"{name} had {at}{slow}, collapsed at {collapsed:,}, is {number(now.value)} now"
+    elif fell is not None:
+        verb = "falling" if run.primary_rises else "rising"
+        yield f"{name} is {verb} since {unit} {fell:,}: {number(now.value)} after {at}"
+    elif _worse_by(run, now.value) > _FAR_FROM_BEST:
+        yield f"{name} is {number(now.value)}, away from {at}"
+
+
+def _collapse(run: Run, later: list[Evaluation]) -> int | None:
+    """Return since when the primary metric is below half of a best that was worth something."""
+    if run.best is None or not run.primary_rises or run.best.value < 0.1:
+        return None
+    since = None
+    for item in later:
+        if item.value >= _COLLAPSE * run.best.value:
+            since = None
+        elif since is None:
+            since = item.epoch
+    return since
+
+
+def _decline(run: Run, later: list[Evaluation]) -> int | None:
+    """Return the epoch from which every value is worse than the one before, if there are enough of them."""
+    sign = 1 if run.primary_rises else -1
+    previous, count = (run.best.value if run.best else math.nan), 0
+    for item in later:
+        if not sign * (previous - item.value) > 0:
+            break
+        previous, count = item.value, count + 1
+    whole = count == len(later) or _collapse(run, later) is not None
+    return later[0].epoch if count >= _DECLINE and whole else None
+
+
+def _worse_by(run: Run, value: float) -> float:
+    best = run.best.value if run.best else 0.0
+    loss = (best - value) if run.primary_rises else (value - best)
+    return loss / abs(best) if best else 0.0
+
+
+def _explosion(run: Run) -> Iterator[str]:
+    """Tell of a loss that is ten times what an epoch ended with before, and stayed up."""
+    for name, values in epoch_losses(run).items():
+        for (_, old), (epoch, new) in zip(values, values[1:], strict=False):
+            after = [v for e, v in values if e >= epoch]
+            if old > 0 and new >= _EXPLOSION * old and min(after) >= _EXPLOSION / 2 * old:
+                yield f"{clean(name)} {number(old)} -> {number(new)} in epoch {epoch}"
+                return
+
+
+def epoch_losses(run: Run) -> dict[str, list[tuple[int, float]]]:
+    """Return the finite losses of each epoch that is complete, by name, oldest first."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for row in sorted(run.table.values(), key=lambda e: e.epoch):
+        if row.epoch >= 0 and row.done:
+            for name, value in losses_of(row).items():
+                if math.isfinite(value):
+                    found.setdefault(name, []).append((row.epoch, value))
+    return found
+
+
+def losses_of(row: Epoch) -> dict[str, float]:
+    """Return an epoch's losses; of `loss` (a batch's) and `Loss` (the epoch's own) the latter, under one name."""
+    found: dict[str, float] = {}
+    for name, value in row.losses.items():
+        found[name.lower() if name.lower() in row.losses else name] = value
+    return found
+
+
+def _vram(view: RunView) -> Iterator[str]:
+    run = view.run
+    for alert in firing(view):
+        change = alert.evidence.get("change_gb")
+        if alert.rule == "vram_jump" and isinstance(change, float) and alert.epoch is not None:
+            here = alert.epoch == run.epoch
+            yield f"VRAM {change:+.2f} G " + (f"against epoch {alert.epoch - 1}" if here else f"since epoch {alert.epoch}")
+
+
+def _mended(run: Run) -> Iterator[str]:
+    if run.recoveries:
+        last = run.recoveries[-1]
+        where = "" if last.epoch is None else f" in epoch {last.epoch}"
+        kind = {"oom": "running out of memory", "nan": "NaN"}.get(last.kind, "a failure")
+        yield f"went on after {kind}{where}"
+
+
+# -- alerts
+
+
+def alert_text(view: RunView, alert: Alert) -> str:
+    """Return an alert in words; counts that go on are told as of now, not as of the alert's last change."""
+    run, row = view.run, loss_row(view.run)
+    if row is not None and alert.epoch in (None, row.epoch):
+        if alert.rule == "nan_burst" and row.nan_batches:
+            return _nan_text(run, row)
+        if alert.rule == "grad_skip" and row.grad_skips:
+            return _skip_text(run, row)
+    return clean(alert.message)
+
+
+def _nan_text(run: Run, row: Epoch) -> str:
+    count, onset = row.nan_batches, row.nan_onset
+    if not row.batch or onset is None:
+        return f"{plural(count, 'NaN loss', 'NaN losses')} since {place(run, row, onset)}" + _in_all(run.nan_batches, count)
+    if count > 3 and count == row.batch - onset + 1:
+        text = f"NaN in every batch from {onset:,} to {row.batch:,} of epoch {row.epoch}"
+    else:
+        text = f"{count:,} NaN in {plural(row.batch, 'batch', 'batches')} ({percent(count / row.batch)}) since batch {onset:,}"
+        text += f", the last at {row.nan_last[-1]:,}" if row.nan_last and row.nan_last[-1] != onset else ""
+        text += _ahead(row, count)
+    return text + _in_all(run.nan_batches, count)
+
+
+def _skip_text(run: Run, row: Epoch) -> str:
+    count = row.grad_skips
+    share = f" ({percent(count / row.batch)})" if row.batch else ""
+    since = f" since batch {row.skip_first:,}" if row.skip_first is not None and row.batch else ""
+    text = f"{plural(count, 'optimizer step')} skipped{share}{since}{_ahead(row, count)}"
+    return text + _in_all(run.grad_skips, count)
+
+
+def _ahead(row: Epoch, count: int) -> str:
+    end = projection(row, count)
+    return f", about {rough(end)} by the epoch's end" if end is not None and end > count + 1 else ""
+
+
+def _in_all(total: int, here: int) -> str:
+    return f"; {total:,} in the run" if total > here else ""
+
+
+# -- reasons, for a list
+
+
+def reason(view: RunView) -> str:
+    """Return why a run is not well in as few words as carry it, the worst first."""
+    run, row = view.run, loss_row(view.run)
+    parts = []
+    if view.status == "unknown":
+        parts.append("not understood")
+    if view.status == "stalled":
+        silent = "" if view.silence is None else f"silent {age(view.silence)} "
+        parts.append(f"{silent}at {position(run)}" if position(run) else silent.strip() or "silent")
+    if run.failure is not None and view.status in ("failed", "crashed"):
+        parts.append(clean(run.failure.message))
+    elif view.status == "crashed":
+        parts.append("no end marker")
+    for alert in firing(view):
+        if alert.rule in ("oom", "crash") and run.failure is not None:
+            continue
+        if alert.rule in ("nan_burst", "nan_loss") and row is not None and row.nan_batches:
+            parts.append(f"{row.nan_batches:,} NaN since {place(run, row, row.nan_onset)}")
+        elif alert.rule == "grad_skip" and row is not None and row.grad_skips:
+            parts.append(f"{plural(row.grad_skips, 'step')} skipped")
+        elif alert.rule == "vram_jump" and "usual_gb" in alert.evidence:
+            usual, peak = alert.evidence["usual_gb"], alert.evidence.get("peak_gb")
+            parts.append(f"VRAM {usual:.4g} -> {peak:.4g} G")
+        else:
+            parts.append(clean(alert.message))
+    return "; ".join(parts)

@@ -1,0 +1,135 @@
+"""Lines of text with roles instead of colours, laid out in cells: what the parts of the summary are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import Literal, NamedTuple
+
+from rich.cells import cell_len
+
+from nanwatch.views.words import Glyphs, cut_end, cut_middle, wrap
+
+Role = Literal["", "title", "critical", "warning", "running", "finished", "quiet"]
+
+_STYLES: dict[Role, str] = {
+    "": "", "title": "bold", "critical": "bold red", "warning": "yellow",
+    "running": "cyan", "finished": "green", "quiet": "dim",
+}  # fmt: skip
+"""The sixteen colours that every terminal has and every theme has made readable; well is the default colour."""
+
+
+class Span(NamedTuple):
+    """Text that has one role."""
+
+    text: str
+    role: Role = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line; where room is short, the lines of the highest *rank* go first."""
+
+    spans: Sequence[Span]
+    rank: int = 0
+
+    @property
+    def cells(self) -> int:
+        """The width of the line on a terminal."""
+        return sum(cell_len(span.text) for span in self.spans)
+
+
+class Page(NamedTuple):
+    """What the lines have to fit into, and the signs they may use."""
+
+    width: int
+    glyphs: Glyphs
+
+    def prose(self, text: str, role: Role = "", mark: Span | None = None, indent: int = 2, rank: int = 0) -> list[Line]:
+        """Return *text*, wrapped; *mark* stands before its first line."""
+        hang = indent + (0 if mark is None else cell_len(mark.text) + 1)
+        lines = wrap(self.arrows(text), max(1, self.width - hang))
+        found = []
+        for number, line in enumerate(lines):
+            head = [Span(" " * hang)]
+            if mark is not None and number == 0:
+                head = [Span(" " * indent), mark, Span(" ")]
+            found.append(Line([*head, Span(line, role)], rank))
+        return found
+
+    def items(self, label: str, items: Iterable[Span], rank: int = 0, indent: int = 2, column: int = 10) -> list[Line]:
+        """Return *items* two blanks apart after *label*, broken between them and never within one."""
+        start = indent + column
+        if self.width < 50:
+            start = indent + 2
+        lines: list[list[Span]] = [[Span(" " * indent), Span(label + " " * max(0, start - indent - len(label)), "quiet")]]
+        used = max(start, indent + len(label) + 1) if label else start
+        if len(label) >= start - indent:
+            lines[0].append(Span(" "))
+            used = indent + len(label) + 1
+        fresh = True
+        for item in items:
+            text = self.arrows(item.text)
+            if not fresh and used + 2 + cell_len(text) > self.width:
+                lines.append([Span(" " * start)])
+                used, fresh = start, True
+            lines[-1].append(Span(text if fresh else f"  {text}", item.role))
+            used += cell_len(text) + (0 if fresh else 2)
+            fresh = False
+        return [Line(spans, rank) for spans in lines]
+
+    def arrows(self, text: str) -> str:
+        """Return *text* with the arrows that the terminal can show."""
+        return text.replace(" -> ", f" {self.glyphs.arrow} ")
+
+    def name(self, text: str, cells: int) -> str:
+        """Return a name in at most *cells*, cut in its middle."""
+        return cut_middle(text, cells, self.glyphs.more)
+
+    def bound(self, line: Line) -> Line:
+        """Return *line* within the page's width: the last guard, for pages too narrow for what must stand there."""
+        if line.cells <= self.width:
+            return line
+        room, spans = self.width, []
+        for span in line.spans:
+            text = cut_end(span.text, room, self.glyphs.more)
+            spans.append(Span(text, span.role))
+            room -= cell_len(text)
+            if text != span.text:
+                break
+        return Line(spans, line.rank)
+
+
+def shorten(lines: list[Line], limit: int | None, keep: int = 0) -> list[Line]:
+    """Return *lines* without those of the highest ranks (but none of *keep* or below), so that *limit* is enough."""
+    kept = list(lines)
+    while limit is not None and len(kept) > limit:
+        worst = max(line.rank for line in kept)
+        if worst <= keep:
+            break
+        last = max(n for n, line in enumerate(kept) if line.rank == worst)
+        del kept[last]
+    return kept
+
+
+def render(lines: list[Line], page: Page, color: bool) -> str:
+    """Return the page as text. Rich is asked for colours only: without them there is nothing it has to do."""
+    bounded = [page.bound(line) for line in lines]
+    if not color:
+        return "".join("".join(span.text for span in line.spans).rstrip() + "\n" for line in bounded)
+    from rich.console import Console
+    from rich.text import Text
+
+    out = StringIO()
+    console = Console(
+        file=out, force_terminal=True, color_system="standard", no_color=False, width=page.width,
+        markup=False, emoji=False, highlight=False, legacy_windows=False,
+    )  # fmt: skip
+    for line in bounded:
+        text = Text(no_wrap=True, overflow="ignore", end="")
+        for span in line.spans:
+            text.append(span.text, _STYLES[span.role] or None)
+        text.rstrip()
+        console.print(text, soft_wrap=True)
+    return out.getvalue()

@@ -1,0 +1,204 @@
+"""How the faces word numbers, times and names, and how they keep hostile text inert and within its cells."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from rich.cells import cell_len
+
+_ESCAPE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS: title, clipboard
+    r"|\x1b[\]PX^_ -/]*[0-~]?"
+)
+_VARIATION = re.compile("[\ufe00-\ufe0f]")
+_LONGEST = 1000
+
+
+class Glyphs(NamedTuple):
+    """The few signs that are not ASCII where the terminal can show them."""
+
+    arrow: str
+    more: str
+    better: str
+    worse: str
+
+
+UNICODE = Glyphs("→", "…", "▴", "▾")
+ASCII = Glyphs("->", "...", "^", "v")
+
+
+# -- text
+
+
+def clean(text: str) -> str:
+    """Return *text* as one line without anything that a terminal obeys: escapes, controls, bidi, lone surrogates."""
+    text = text[:_LONGEST]
+    if text.isascii() and text.isprintable():
+        return text.strip()
+    text = _VARIATION.sub("", _ESCAPE.sub("", text))
+    text = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
+    return " ".join(_without_towers(text).split())
+
+
+def _without_towers(text: str) -> str:
+    """Leave at most two combining marks on a letter."""
+    if text.isascii():
+        return text
+    kept, marks = [], 0
+    for char in text:
+        marks = 0 if cell_len(char) else marks + 1
+        if marks <= 2:
+            kept.append(char)
+    return "".join(kept)
+
+
+def take(text: Iterable[str], cells: int) -> list[str]:
+    """Return the first characters of *text*, as many as fit in *cells*."""
+    kept = []
+    for char in text:
+        cells -= cell_len(char)
+        if cells < 0:
+            break
+        kept.append(char)
+    return kept
+
+
+def cut_middle(text: str, cells: int, more: str) -> str:
+    """Return *text* in at most *cells*: what is too long loses its middle, for names differ at their ends."""
+    if cell_len(text) <= cells:
+        return text
+    room = cells - cell_len(more)
+    if room < 2:
+        return "".join(take(text, max(0, cells)))
+    tail = take(reversed(text), room - room // 2)
+    return "".join(take(text, room // 2)) + more + "".join(reversed(tail))
+
+
+def cut_end(text: str, cells: int, more: str) -> str:
+    """Return *text* in at most *cells*: what is too long loses its end."""
+    if cell_len(text) <= cells:
+        return text
+    room = cells - cell_len(more)
+    return "".join(take(text, max(0, cells))) if room < 1 else "".join(take(text, room)).rstrip() + more
+
+
+def pad(text: str, cells: int, right: bool = False) -> str:
+    """Return *text* filled with blanks to *cells*."""
+    blanks = " " * (cells - cell_len(text))
+    return blanks + text if right else text + blanks
+
+
+def wrap(text: str, cells: int) -> list[str]:
+    """Return *text* broken between words into lines of at most *cells*; a longer word is broken too."""
+    lines = [""]
+    for word in text.split():
+        while cell_len(word) > cells:
+            if lines[-1]:
+                lines.append("")
+            head = "".join(take(word, cells)) or word[0]
+            lines[-1], word = head, word[len(head) :]
+            lines.append("")
+        if lines[-1] and cell_len(lines[-1]) + 1 + cell_len(word) > cells:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return [line for line in lines if line]
+
+
+# -- numbers
+
+
+def number(value: float | None, aligned: bool = False) -> str:
+    """Return four telling digits of *value*; *aligned* keeps trailing zeros, so that columns stand in line."""
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    size = abs(value)
+    if size >= 99_999.5:
+        return f"{value:.2e}"
+    if 0 < size < 0.001:
+        return f"{value:.3g}"
+    places = 4 if size < 0.99995 else max(0, 3 - int(f"{size:.3e}".partition("e")[2]))
+    text = f"{value:.{places}f}"
+    return text if aligned or "." not in text else text.rstrip("0").rstrip(".")
+
+
+def percent(share: float) -> str:
+    """Return a rate, with two digits where it is small: `0.97 %`, `30 %`; only all of it is `100 %`."""
+    value = 100 * share
+    if 0 < value < 0.01:
+        return "<0.01 %"
+    if value < 9.95:
+        return f"{value:.2g} %"
+    return f"{value if value >= 100 else min(99, round(value)):.0f} %"
+
+
+def whole_percent(share: float) -> str:
+    """Return `3 %`: how far something has come."""
+    return f"{math.floor(100 * share + 1e-9)} %"
+
+
+def rough(count: float) -> str:
+    """Return a projection in two digits, for it knows no more: 398 is `400`."""
+    if count < 100:
+        return f"{count:,.0f}"
+    step = 10 ** (math.floor(math.log10(count)) - 1)
+    return f"{round(count / step) * step:,}"
+
+
+def plural(count: int, word: str, words: str | None = None) -> str:
+    """Return `1 epoch`, `2 epochs`."""
+    return f"{count:,} {word if count == 1 else words or word + 's'}"
+
+
+def speed(rate: float | None) -> str | None:
+    """Return `2.2 it/s`, or `1.9 s/it` where a batch takes longer than a second."""
+    if not rate or not math.isfinite(rate):
+        return None
+    return f"{rate:.3g} it/s" if rate >= 1 else f"{1 / rate:.3g} s/it"
+
+
+# -- times
+
+
+def duration(seconds: float) -> str:
+    """Return `42s`, `41m`, `7h12`, `1d19h`, `140d`: never more than is worth knowing."""
+    if not math.isfinite(seconds) or seconds > 9999 * 86_400:
+        return "ages"
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m"
+    if whole < 86_400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}"
+    days, hours = divmod(whole // 3600, 24)
+    return f"{days}d{hours:02d}h" if days < 100 else f"{days}d"
+
+
+def age(seconds: float) -> str:
+    """Return an age in one unit: `2s`, `17m`, `6h`, `3d`."""
+    whole = max(0, int(seconds)) if math.isfinite(seconds) else 0
+    for size, unit in ((86_400 * 2, "d"), (3600, "h"), (60, "m")):
+        if whole >= size:
+            return f"{whole // (86_400 if unit == 'd' else size)}{unit}"
+    return f"{whole}s"
+
+
+def moment(at: float, now: float) -> str:
+    """Return the local time *at*, with as much of the date as is needed to understand it *now*."""
+    try:
+        then, here = time.localtime(at), time.localtime(now)
+    except (OverflowError, OSError, ValueError):
+        return "far away"
+    if then[:3] == here[:3]:
+        return time.strftime("%H:%M", then)
+    if 0 <= at - now < 6 * 86_400:
+        return time.strftime("%a %H:%M", then)
+    day = f"{then.tm_mday} {time.strftime('%b', then)}"
+    return f"{day} {time.strftime('%H:%M', then)}" if then.tm_year == here.tm_year else f"{day} {then.tm_year}"
