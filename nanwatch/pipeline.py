@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from nanwatch.alerts.lifecycle import Alerts
 from nanwatch.config import Rules
+from nanwatch.formats.counter import BatchCounter
+from nanwatch.formats.declared import ReaderState
 from nanwatch.formats.decode import Decoder, DecoderState
+from nanwatch.formats.traceback import TracebackState
 from nanwatch.framing import Framer, FramerState, NewsPattern
 from nanwatch.model.alert import Alert
 from nanwatch.model.event import Event
 from nanwatch.model.frame import Chunk, Discontinuity, Frame, Passed
-from nanwatch.model.run import Run
+from nanwatch.model.run import Best, Epoch, Evaluation, Run, RunFailure
 from nanwatch.rules.base import Rule, make_rules
 from nanwatch.runs.fold import LogRuns
+from nanwatch.statecodec import BadState, dump, load
 
 Notice = tuple[Run, Event | Alert]
 """What the pipeline reports while it reads: an event or an alert that changed, and the run it belongs to."""
@@ -31,6 +36,29 @@ class PipelineState:
     decoder: DecoderState = field(default_factory=DecoderState)
     runs: list[Run] = field(default_factory=list)
     alerts: dict[int, list[Alert]] = field(default_factory=dict)
+
+
+_STATE_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        PipelineState, FramerState, DecoderState, ReaderState, BatchCounter, TracebackState,
+        Run, Epoch, Best, Evaluation, RunFailure, Alert,
+    )
+}  # fmt: skip
+
+
+def dump_state(state: PipelineState) -> str:
+    """Return *state* as one line of text."""
+    return dump(state)
+
+
+def load_state(text: str) -> PipelineState | None:
+    """Return the state that `dump_state` wrote, or None when this version cannot use it."""
+    try:
+        state = load(text, _STATE_KINDS)
+    except BadState:
+        return None
+    return state if isinstance(state, PipelineState) else None
 
 
 class LogPipeline:

@@ -30,28 +30,28 @@ class Bar(NamedTuple):
 
 
 _TQDM = re.compile(
-    r"(?:(?P<percent>\d{1,3})%)?\|(?P<bar>[^|]{0,1000})\|\s*(?P<n>[\d.,]+[kKMGT]?)/(?P<total>[\d.,]+[kKMGT]?|\?)"
-    r"(?:\s*\[(?P<inner>[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*)(?P<close>\]?)|\s+(?P<short>\d+:\d\d(?::\d\d)?))?"
+    r"(?:(?P<percent>\d{1,3})%)?\|(?P<bar>[^|]{0,1000}+)\|\s*+(?P<n>[\d.,]++[kKMGT]?)/(?P<total>[\d.,]++[kKMGT]?|\?)"
+    r"(?:\s*+\[(?P<inner>[^\[\]]*+(?:\[[^\[\]]*+\][^\[\]]*+)*+)(?P<close>\]?)|\s+(?P<short>\d+:\d\d(?::\d\d)?))?"
 )
 _TORN_INNER = re.compile(
-    r"\s*[\d:?.]*(?:<[\d:?]*(?: days?,? ?[\d:]*)?)?(?:,\s*[\d.?]+(?:[a-zA-Z]{1,8}/[a-z]{0,8})?)?"
-    r"(?:,\s*[\w/@.\-]+=[\w.+\-]*)*"
+    r"\s*+[\d:?.]*+(?:<[\d:?]*+(?: days?,? ?[\d:]*+)?)?(?:,\s*+[\d.?]++(?:[a-zA-Z]{1,8}/[a-z]{0,8})?)?"
+    r"(?:,\s*+[\w/@.\-]++=[\w.+\-]*+)*+"
 )
-_TQDM_OPEN = re.compile(r"(?P<n>\d+)it \[(?P<inner>[^\[\]]*)(?P<close>\]?)")
+_TQDM_OPEN = re.compile(r"(?<!\d)(?P<n>\d{1,15})it \[(?P<inner>[^\[\]]*+)(?P<close>\]?)")
 _ULTRA = re.compile(
-    r"(?P<percent>\d{1,3})%\s+(?P<bar>[━╸╺─]+)\s*(?P<n>[\d.]+[KMG]?)/(?P<total>[\d.]+[KMG]?)B?(?:\s|$)\s*"
+    r"(?P<percent>\d{1,3})%\s++(?P<bar>[━╸╺─]++)\s*+(?P<n>[\d.]++[KMG]?)/(?P<total>[\d.]++[KMG]?)B?(?:\s|$)\s*+"
     r"(?:(?P<rate>[\d.]+[KMG]?(?:it|B|KB|MB|GB)/s|[\d.]+s/it)\s+)?"
     r"(?:(?P<elapsed>\d+(?::\d\d)+|[\d.]+s)(?:<(?P<eta>\d+(?::\d\d)+|[\d.]+s))?)?"
 )
 _KERAS = re.compile(
-    r"^\s*(?P<n>\d+)/(?P<total>\d+|Unknown)\s+"
-    r"(?:[━╸─]{5,}\s+|\[[=>.]{5,}\]\s*(?:-\s*)?|-\s+)"
-    r"(?:ETA:\s*)?(?P<clock>\d+(?::\d\d)+|\d+(?:us|ms|s|m|h)?)\b\s*(?:-\s*)?"
+    r"^\s*+(?P<n>\d{1,15}+)/(?P<total>\d{1,15}+|Unknown)\s++"
+    r"(?:[━╸─]{5,}+\s++|\[[=>.]{5,}+\]\s*+(?:-\s*+)?|-\s++)"
+    r"(?:ETA:\s*+)?(?P<clock>\d++(?::\d\d)++|\d++(?:us|ms|s|m|h)?)\b\s*+(?:-\s*+)?"
     r"(?P<speed>[\d.]+(?:us|µs|ms|s)/\w+)?(?P<postfix>.*)$"
 )
 _RICH = re.compile(
-    r"[━╸╺─]{3,}[━╸╺─ ]*\s(?P<n>\d+)/(?P<total>\d+|--)\s+(?P<elapsed>\d+(?::\d\d)+)\s+•\s+"
-    r"(?P<eta>[\d:\-]+)\s+(?P<rate>[\d.]+it/s)?(?P<postfix>[^•]*)$"
+    r"(?<![━╸╺─])(?<![━╸╺─] )[━╸╺─]{3,}[━╸╺─ ]*\s(?P<n>\d{1,15})/(?P<total>\d{1,15}|--)\s++(?P<elapsed>\d+(?::\d\d)+)\s++•\s++"
+    r"(?P<eta>[\d:\-]++)\s++(?P<rate>[\d.]+it/s)?(?P<postfix>[^•]*)$"
 )
 
 

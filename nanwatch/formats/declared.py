@@ -22,8 +22,10 @@ from typing import Any
 from nanwatch.formats.bars import Bar
 from nanwatch.formats.counter import BatchCounter
 from nanwatch.formats.fields import EMITTERS, Fields
+from nanwatch.formats.numbers import read_number
 from nanwatch.formats.pairs import object_pairs, read_object, read_pairs
 from nanwatch.model.event import BatchDone, Event
+from nanwatch.model.names import label, role_of
 
 
 class BadFormat(ValueError):
@@ -153,6 +155,7 @@ class Reader:
         if declaration.counter != "auto":
             self.state.counter.exact = declaration.counter == "exact"
         self.matched = ""
+        self._plans: dict[str, tuple[list[str], list[tuple[str, str]]]] = {}
 
     def claims(self, text: str) -> bool:
         """Tell whether *text* is printed by this trainer and by no other."""
@@ -194,7 +197,7 @@ class Reader:
     def _read_table(self, table: Table, text: str, bar: Bar | None, offset: int) -> list[Event] | None:
         header = table.header.match(text)
         if header is not None:
-            self.state.columns[table.name] = group_columns(header["columns"].split())
+            self.state.columns[table.name] = group_columns(header["columns"].rstrip(": ").split())
             if bar is not None or not table.header_emits:
                 return []
             self.state.counter.forget()
@@ -204,20 +207,35 @@ class Reader:
         row = table.row.match(text)
         if row is None:
             return None
-        columns = self.state.columns.get(table.name) or group_columns(table.default.split())
         fields = Fields()
-        for column, value in zip(columns, row["values"].split(), strict=False):
-            name = table.rename.get(column, column)
-            if name == "epoch" and "/" in value:
-                value, _, total = value.partition("/")
-                fields.set("epochs", total, {})
-                if table.counts_from_zero and fields.epochs is not None:
-                    fields.epochs += 1  # `0/4` to `4/4` are five
-            if name and "…" not in value:
-                fields.set(name, value, {})
+        for (name, role), value in zip(self._plan(table), row["values"].rstrip(": ").split(), strict=False):
+            if role == "loss" or role == "metric":
+                number = read_number(value)
+                if number is not None:
+                    (fields.losses if role == "loss" else fields.metrics)[name] = number
+            elif name:
+                self._set(table, fields, name, value)
         if bar is not None:
             self._take_bar(fields, bar, table.bar, table.rename)
         return self._emit(table.emits, offset, fields, bar)
+
+    def _plan(self, table: Table) -> list[tuple[str, str]]:
+        """Return what each column of *table* is: its name and its role; an empty name is passed over."""
+        columns = self.state.columns.get(table.name) or group_columns(table.default.split())
+        known = self._plans.get(table.name)
+        if known is None or known[0] is not columns:
+            names = [label(table.rename.get(c, c)) for c in columns]
+            known = columns, [(n, role_of(n) if n else "ignore") for n in names]
+            self._plans[table.name] = known
+        return known[1]
+
+    def _set(self, table: Table, fields: Fields, name: str, value: str) -> None:
+        if name == "epoch" and "/" in value:
+            value, _, total = value.partition("/")
+            fields.set("epochs", total, {})
+            if table.counts_from_zero and fields.epochs is not None:
+                fields.epochs += 1  # `0/4` to `4/4` are five
+        fields.set(name, value, {})
 
     def _read_object(self, text: str, offset: int) -> list[Event] | None:
         found = read_object(text)

@@ -16,6 +16,7 @@ from typing import Protocol
 from nanwatch.formats.bars import Bar, read_bar
 from nanwatch.formats.declared import Declaration, Reader, ReaderState, load
 from nanwatch.formats.generic import Generic
+from nanwatch.formats.prefix import split_prefix
 from nanwatch.formats.quiet import news_source
 from nanwatch.formats.traceback import TracebackReader, TracebackState
 from nanwatch.model.event import BatchDone, Event
@@ -23,7 +24,7 @@ from nanwatch.model.frame import Frame, FrameEnd, Passed
 
 _SPEAKERS = "speakers"
 _TRIGGER = re.compile(
-    r"(?i)skip|overflow|memory|script |nohup|oom|killed|segmentation|bus error|fatal python|dataloader worker|"
+    r"(?i)skip|overflow|average precision|memory|script |nohup|oom|killed|segmentation|bus error|fatal python|dataloader worker|"
     r"aborted|nccl|collective|loss is|cancelled|interrupt|\^c|terminated|resum|continu|restored|loaded|sigterm|"
     r"sigint|training|saved|saving|early stopping|exhausted|illegal|floating point|memoryallocation"
 )
@@ -159,7 +160,7 @@ class Decoder:
                 self.state.rival_claims = 0
                 return events
         if bar is None and _TRIGGER.search(text):
-            events = self._speakers.read(text, None, offset)
+            events = self._speakers.read(split_prefix(text)[1], None, offset)
             if events is not None:
                 self.matched = f"speaker: {self._speakers.matched}"
                 return events

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from nanwatch.formats.numbers import read_duration, read_gb, read_int, read_number, read_rate
+from nanwatch.formats.numbers import as_counter, read_duration, read_gb, read_int, read_number, read_rate
 from nanwatch.formats.pairs import Pair, read_pairs, sort_pairs
 from nanwatch.model.event import (
     BatchDone,
@@ -49,11 +50,15 @@ class Fields:
     metrics: dict[str, float] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     text: dict[str, str] = field(default_factory=dict)
+    skips: int = 0
+    nans: int = 0
 
     def set(self, name: str, value: str, rename: Mapping[str, str]) -> None:
         """Take *value*, captured by the group *name*: a reserved field, or a loss or metric of that name."""
         name = rename.get(name, name)
-        if name in ("epoch", "lr", "grad_norm"):
+        if name == "epoch":
+            self.epoch = as_epoch(read_number(value))
+        elif name in ("lr", "grad_norm"):
             setattr(self, name, read_number(value))
         elif name in ("epochs", "batch", "batches", "step", "steps"):
             setattr(self, name, read_int(value))
@@ -82,11 +87,18 @@ class Fields:
         self.lr = self.lr if found.lr is None else found.lr
         self.grad_norm = self.grad_norm if found.grad_norm is None else found.grad_norm
         self.vram = self.vram if found.vram_gb is None else found.vram_gb
-        for role in ("epoch", "step"):
-            if role in found.rest and getattr(self, role) is None:
-                setattr(self, role, found.rest[role].value if role == "epoch" else int(found.rest[role].value))
+        for role, pair in found.rest.items():
+            if role == "epoch" and self.epoch is None:
+                self.epoch = as_epoch(pair.value)
+            elif role == "step" and self.step is None:
+                self.step = as_counter(pair.value)
+            elif role == "skips":
+                self.skips = as_counter(pair.value) or 0
+            elif role == "nans":
+                self.nans = as_counter(pair.value) or 0
 
 
+_MOST_NANS = 1000
 _TEXT = frozenset({"message", "path", "trainer", "kind", "code", "phase", "count"})
 
 
@@ -107,21 +119,33 @@ def read_settings(text: str) -> dict[str, str]:
     return settings
 
 
-def _whole(number: float | None) -> int | None:
-    return None if number is None else int(number)
+def as_epoch(number: float | None) -> float | None:
+    """Return *number* as an epoch, which may be a fraction, or None where it cannot be one."""
+    return number if as_counter(number) is not None else None
 
 
-def _batch_done(offset: int, f: Fields) -> list[Event]:
-    return [
-        BatchDone(
-            offset, f.epoch, f.epochs, f.batch, f.batches, f.step, f.steps, f.losses, f.metrics, f.lr,
-            f.grad_norm, f.vram, f.rate, f.time, f.eta,
-        )
-    ]  # fmt: skip
+def batch_done(offset: int, f: Fields) -> list[Event]:
+    """Return what a frame says about a batch, and about batches whose loss or step the trainer only counts."""
+    event = BatchDone(
+        offset, f.epoch, f.epochs, f.batch, f.batches, f.step, f.steps, f.losses, f.metrics, f.lr,
+        f.grad_norm, f.vram, f.rate, f.time, f.eta,
+    )  # fmt: skip
+    if not (f.skips or f.nans):
+        return [event]
+    return [*_counted_nans(offset, f), event, *([StepSkipped(offset, "scaler", f.skips)] if f.skips else [])]
+
+
+def _counted_nans(offset: int, f: Fields) -> list[Event]:
+    """Return the steps before this one whose loss the trainer left out of its mean because it was NaN."""
+    if f.step is None:
+        return []
+    last = f.step if not f.losses else f.step - 1
+    first = max(1, last - min(f.nans, _MOST_NANS) + 1)
+    return [BatchDone(offset, f.epoch, step=s, losses={"loss": math.nan}) for s in range(first, last + 1)]
 
 
 def _epoch_done(offset: int, f: Fields) -> list[Event]:
-    return [EpochDone(offset, _whole(f.epoch), f.epochs, f.losses, f.metrics, f.lr, f.vram, f.time)]
+    return [EpochDone(offset, as_counter(f.epoch), f.epochs, f.losses, f.metrics, f.lr, f.vram, f.time)]
 
 
 def _validation_done(offset: int, f: Fields) -> list[Event]:
@@ -138,13 +162,13 @@ def _session_started(offset: int, f: Fields) -> list[Event]:
 
 Emit = Callable[[int, Fields], list[Event]]
 EMITTERS: dict[str, Emit] = {
-    "batch_done": _batch_done,
+    "batch_done": batch_done,
     "epoch_done": _epoch_done,
     "validation_done": _validation_done,
     "session_started": _session_started,
-    "epoch_started": lambda o, f: [EpochStarted(o, _whole(f.epoch), f.epochs)],
+    "epoch_started": lambda o, f: [EpochStarted(o, as_counter(f.epoch), f.epochs)],
     "run_planned": lambda o, f: [RunPlanned(o, f.epochs, f.batches, f.steps)],
-    "run_resumed": lambda o, f: [RunResumed(o, _whole(f.epoch)), RunPlanned(o, f.epochs)],
+    "run_resumed": lambda o, f: [RunResumed(o, as_counter(f.epoch)), RunPlanned(o, f.epochs)],
     "hyperparameters": lambda o, f: [Hyperparameters(o, f.settings)],
     "final_validation_started": lambda o, _: [FinalValidationStarted(o)],
     "step_skipped": lambda o, f: [StepSkipped(o, f.text.get("kind", "guard"))],
@@ -153,7 +177,7 @@ EMITTERS: dict[str, Emit] = {
     "checkpoint_skipped": lambda o, f: [CheckpointSkipped(o, f.text.get("message", ""))],
     "failure": lambda o, f: [Failure(o, f.text.get("kind", "exception"), f.text.get("message", ""))],
     "interrupted": lambda o, f: [Interrupted(o, f.text.get("message", ""))],
-    "process_exited": lambda o, f: [ProcessExited(o, int(f.text.get("code", "0")))],
+    "process_exited": lambda o, f: [ProcessExited(o, read_int(f.text.get("code", "0")) or 0)],
     "run_finished": lambda o, f: [RunPlanned(o, f.epochs), RunFinished(o, f.text.get("message", ""))],
     "nothing": lambda _o, _f: [],
 }

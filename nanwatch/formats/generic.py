@@ -7,10 +7,11 @@ import re
 from nanwatch.formats.bars import Bar
 from nanwatch.formats.counter import BatchCounter
 from nanwatch.formats.declared import Declaration, ReaderState
-from nanwatch.formats.fields import Fields, read_settings
-from nanwatch.formats.numbers import read_duration, read_number
+from nanwatch.formats.fields import Fields, as_epoch, batch_done, read_settings
+from nanwatch.formats.numbers import as_counter, read_duration, read_number
 from nanwatch.formats.pairs import Pair, object_pairs, read_object, read_pairs
 from nanwatch.formats.prefix import split_prefix
+from nanwatch.formats.tables import read_table_line
 from nanwatch.model.event import (
     BatchDone,
     EpochDone,
@@ -23,27 +24,35 @@ from nanwatch.model.event import (
 from nanwatch.model.names import direction_of, is_known, is_training, is_validation, plain, role_of
 
 _EPOCH = re.compile(
-    r"(?i)(?<![a-z_])(?:epoch|ep)\b\s*(?:\((?P<phase>\w+)\))?\s*[:=#|]?\s*[\[(]?\s*"
-    r"(?P<epoch>\d+(?:\.\d+)?)\s*(?:(?:/|\bof\b)\s*(?P<epochs>\d+))?\s*[\])]?"
+    r"(?i)(?<![a-z_])(?:epoch|ep)\b\s*+(?:\((?P<phase>\w+)\))?\s*+[:=#|]?\s*+[\[(]?\s*+"
+    r"(?P<epoch>\d{1,9}+(?:\.\d+)?)\s*+(?:(?:/|\bof\b)\s*+(?P<epochs>\d{1,9}+))?\s*+[\])]?"
 )
 _WITHIN = re.compile(
-    r"(?i)\s*[,|:;\-]*\s*(?:(?:batch|step|iter(?:ation)?|it)\s*[:=#]?)?\s*[\[(]?\s*(?P<n>\d+)\s*/\s*(?P<total>\d+)(?![\d.]*[a-z])"
+    r"(?i)\s*+[,|:;\-]*+\s*+(?:(?:batch|step|iter(?:ation)?|it)\s*+[:=#]?)?\s*+[\[(]?\s*+(?P<n>\d{1,12}+)\s*+/\s*+(?P<total>\d{1,12}+)(?![\d.]*[a-z])"
 )
-_BATCH = re.compile(r"(?i)(?<![a-z_])(?:mini-?)?batch\b\s*[:=#]?\s*[\[(]?\s*(?P<n>\d+)(?:\s*(?:/|of)\s*(?P<total>\d+))?")
+_BATCH = re.compile(
+    r"(?i)(?<![a-z_])(?:mini-?)?batch\b\s*+[:=#]?\s*+[\[(]?\s*+(?P<n>\d{1,12}+)(?!\.\d)(?:\s*+(?:/|of)\s*+(?P<total>\d{1,12}+))?"
+)
 _STEP = re.compile(
-    r"(?i)(?<![a-z])(?:global[_ ])?(?:step|iter(?:ation)?|update|it)\b\s*[:=#]?\s*[\[(]?\s*(?P<n>\d[\d,]*)(?:\s*(?:/|of)\s*(?P<total>\d[\d,]*))?(?![\d.]*\s*(?:ms|s/))"
+    r"(?i)(?:^steps|(?<![a-z])(?:global[_ ])?(?:step|iter(?:ation)?|update|it))\b\s*+(?:\((?P<phase>\w+)\))?\s*+[:=#]?\s*+[\[(]?\s*+"
+    r"(?P<n>\d{1,12}(?:,\d{3})*+)(?!\.?\d)(?:\s*+(?:/|of)\s*+(?P<total>\d{1,12}(?:,\d{3})*+))?(?!\s*+(?:ms|s/))"
 )
+_OTHER_PHASE = re.compile(r"(?i)\b(?:epoch|iter|step)\((?:val|test|valid|eval)\)|\bepoch\W{0,4}\d+\W{1,4}valid\b")
 _PHASED = re.compile(
-    r"^\W*(?P<phase>train|val|valid|validation|test|eval)\w*\s*:?\s*(?P<epoch>\d+)?\s*\[\s*(?P<n>\d+)/(?P<total>\d+)", re.I
+    r"^\W*(?P<phase>train|val|valid|validation|test|eval)\w*+\s*+:?\s*+(?P<epoch>\d{1,9}+)?\s*+\[\s*+(?P<n>\d{1,12}+)/(?P<total>\d{1,12}+)", re.I
 )
-_BRACKETS = re.compile(r"^\W*\[\s*(?P<n>\d+)\s*/\s*(?P<total>\d+)\s*\]")
+_BRACKETS = re.compile(r"^\W*\[\s*+(?P<n>\d{1,12}+)\s*+/\s*+(?P<total>\d{1,12}+)\s*+\]")
+_LEADING = re.compile(r"^\s*(?P<epoch>\d{1,9})(?P<epochs>)\|\d{1,12}\|")  # torchtune: `1|10|Loss: 1.2`
+_STEP_BAR = frozenset({"step", "steps", "global step", "training", "train"})
+_LR_ALONE = re.compile(r"(?i)^\W*(?:current |new )?(?:lr|learning[ _]rate)\s*+[:=]?\s*+(?P<lr>[\d.]++(?:e-?\d+)?)\W*$")
 _VALIDATION = re.compile(
-    r"(?i)^\W*(?:val|valid|validation|validating|evaluation|evaluating|eval|test|testing|dev|infer\w*|predict\w*|sanity)\b"
-    r"|[\[(]\s*(?:val|valid|validation|test|eval)\w*\s*[\])]|\|\s*valid\b|(?<=\s)(?:val|validation|validate)\s*:?\s*$"
+    r"(?i)^\W*(?:val|valid|validation|validating|evaluation|evaluating|eval|test|testing|dev|infer\w*|predict\w*|sanity"
+    r"|cur(?:rent)? metrics?|saving dict)\b|[\[(]\s*+(?:val|valid|validation|test|eval)\w*+\s*+[\])]|\|\s*+valid\b"
+    r"|(?<=\s)(?:val|validation|validate)\s*+:?\s*+$"
 )
 _TRAINING = re.compile(r"(?i)^\W*(?:train|training)\b|[\[(]\s*train\w*\s*[\])]")
 _NOTE = re.compile(
-    r"(?i)\b(?:best|sav(?:ed|ing)|early[- ]stop\w*|improv\w*|patience|resum\w*|loaded|loading|restor\w*|warning|"
+    r"(?i)^\W*(?:new )?best\b|\b(?:best(?![\w ]{0,30}\s?[:=]?\s?-?[\d.])|sav(?:ed|ing)(?! dict)|early[- ]stop\w*|improv\w*|patience|resum\w*|loaded|loading|restor\w*|warning|"
     r"deprecat\w*|namespace|summary|parameters|download\w*|scheduler|reducing|target|threshold|expected)\b"
 )
 _OTHER_BAR = re.compile(
@@ -53,12 +62,16 @@ _OTHER_BAR = re.compile(
 _HEADER = re.compile(
     r"(?i)^\W*(?:starting |begin(?:ning)? |training |train )*epoch\W*(?P<epoch>\d+)(?:\s*(?:/|of)\s*(?P<epochs>\d+))?\W*$"
 )
-_PLAN = re.compile(r"(?i)(?<![a-z])(?:(?:num|max|total|n|number of)[_ ])?(?:train[_ ])?epochs\s*[:=]\s*(?P<epochs>\d+)")
-_PLAN_FOR = re.compile(r"(?i)\btraining (?:\w+ )?for (?P<epochs>\d+) epochs")
-_PLAN_BATCHES = re.compile(r"(?i)\b(?:train(?:ing)? )?(?:batches|steps)(?: per epoch)?\s*[:=]\s*(?P<batches>\d+)")
-_SETTINGS = re.compile(r"^\W*(?:Namespace|Config|Args|Arguments|Hyperparameters|HParams|Settings)\w*\W*[(:]\s*(?P<settings>.*\w=.*?)\)?$", re.I)
-_RATIO = re.compile(r"(?i)\b(?P<name>acc\w*)\s*[:=]?\s*(?P<n>\d+)\s*/\s*(?P<total>\d+)")
-_EPOCH_TIME = re.compile(r"(?i)\b(?:time|took|dur(?:ation)?|elapsed)\s*[:=]?\s*(?P<time>\d+(?::\d\d)+|[\d.]+\s*(?:s|sec\w*|m|min\w*|h)\b)")
+_PLAN = re.compile(
+    r"(?i)(?<![a-z])(?:(?:num|max|total|n|number of)[_ ])?(?:train[_ ])?epochs\s*+[:=]\s*+(?P<epochs>\d{1,9})(?![\d.])"
+)
+_PLAN_FOR = re.compile(r"(?i)\b(?:training (?:\w+ )?for|max:) (?P<epochs>\d{1,9}) epochs")
+_PLAN_BATCHES = re.compile(
+    r"(?i)\b(?:train(?:ing)? )?(?:batches|steps)(?: per epoch)?\s*+[:=]\s*+(?P<batches>\d{1,9})(?![\d.])"
+)
+_SETTINGS = re.compile(r"^\W*(?:Namespace|Config|Args|Arguments|Hyperparameters|HParams|Settings)\w*+\W{0,8}?[(:]\s*+(?P<settings>.*\w=.*?)\)?$", re.I)
+_RATIO = re.compile(r"(?i)\b(?P<name>acc\w*+)\s*+[:=]?\s*+(?P<n>\d{1,12}+)\s*+/\s*+(?P<total>\d{1,12}+)(?!\.\d)")
+_EPOCH_TIME = re.compile(r"(?i)\b(?:time|took|dur(?:ation)?|elapsed)\s*+[:=]?\s*+(?P<time>\d++(?::\d\d)++|[\d.]++\s*+(?:s|sec\w*|m|min\w*|h)\b)")
 
 DECLARATION = Declaration("generic", "custom trainers: counters and name-value pairs", (), (), (), ())
 
@@ -94,12 +107,14 @@ class Generic:
     def _read_bar(self, text: str, bar: Bar, offset: int) -> list[Event] | None:
         del text
         desc = bar.text
-        if _VALIDATION.search(desc) or (_OTHER_BAR.search(desc) and not _EPOCH.search(desc)):
+        if _VALIDATION.search(desc):
+            return self._read_validation_bar(bar, offset)
+        if (_OTHER_BAR.search(desc) and not _EPOCH.search(desc)):
             self.matched = "other bar"
             return []
         fields = Fields()
         fields.add(read_pairs(bar.postfix), {})
-        found = _EPOCH.search(desc)
+        found = _EPOCH.search(desc) or _LEADING.match(desc)
         if found:
             self._take_epoch(fields, found)
             fields.add(_unless_counter(read_pairs(desc[found.end() :])), {})
@@ -111,6 +126,8 @@ class Generic:
         if found is None and alone in ("epoch", "epochs"):
             fields.epoch, fields.epochs = (bar.n or None), bar.total
             fields.rate = None
+        elif alone in _STEP_BAR and bar.total is not None and self.state.memory.get("steps") == bar.total:
+            fields.step, fields.steps = bar.n, bar.total  # drawn before the first epoch: it counts the whole run
         elif found is not None or "epoch" in self.state.memory:
             if found is None and not has_values and alone and not _TRAINING.search(desc):
                 return None
@@ -119,7 +136,7 @@ class Generic:
             key = f"{alone.split('[')[0] if found is None else ''}{fields.epoch}"
             fields.batch = self._count(bar, key, has_values)
             fields.batches = bar.total
-        elif has_values or not alone:
+        elif has_values or not alone or alone in _STEP_BAR:
             fields.step, fields.steps = bar.n, bar.total
             if bar.n == 0 and bar.total is not None:
                 self.state.memory.setdefault("steps", float(bar.total))
@@ -128,9 +145,21 @@ class Generic:
         else:
             return None
         self.matched = "bar"
-        event = _batch_done(offset, fields)
-        event.bar = True
-        return [event]
+        events = batch_done(offset, fields)
+        for event in events:
+            if isinstance(event, BatchDone):
+                event.bar = True
+        return events
+
+    def _read_validation_bar(self, bar: Bar, offset: int) -> list[Event]:
+        """A bar over held-out data says what was measured when it is complete; before that it is under way."""
+        self.matched = "validation bar"
+        fields = Fields()
+        fields.add([p for p in read_pairs(bar.postfix) if is_known(p.name)], {})
+        metrics = {_val_name(n): v for n, v in {**fields.losses, **fields.metrics}.items()}
+        if bar.n != bar.total or not metrics or "epoch" not in self.state.memory:
+            return []
+        return [ValidationDone(offset, metrics=metrics)]
 
     def _count(self, bar: Bar, key: str, has_values: bool) -> int:
         counter: BatchCounter = self.state.counter
@@ -150,10 +179,12 @@ class Generic:
             fields = Fields()
             self._take_epoch(fields, header)
             return [EpochStarted(offset, int(header["epoch"]), fields.epochs)]
-        row = self._read_row(text, offset)
+        row = read_table_line(text, offset, self.state)
         if row is not None:
-            return row
-        return self._read_pairs(text, read_pairs(text), offset) or self._read_plan(text, offset)
+            self.matched, events = row
+            return events
+        events = self._read_pairs(text, read_pairs(text), offset) or self._read_plan(text, offset)
+        return events or self._read_lr(text, offset)
 
     def _read_pairs(self, text: str, pairs: list[Pair], offset: int, is_object: bool = False) -> list[Event] | None:
         fields = Fields()
@@ -167,19 +198,27 @@ class Generic:
             if ratio and int(ratio["total"]):
                 pairs = [*pairs, Pair(ratio["name"], int(ratio["n"]) / int(ratio["total"]), ratio["n"], "")]
             fields.add(_unless_counter(pairs), {})
-        if epoch and (epoch["phase"] or "").lower() in ("val", "test", "valid", "eval"):
+        if _OTHER_PHASE.search(text):
             validation = True
         if not (fields.losses or fields.metrics):
             if fields.grad_norm is None or (fields.batch is None and fields.step is None):
                 return None
         counted = fields.epoch is not None or fields.batch is not None or fields.step is not None
         known = [n for n in (*fields.losses, *fields.metrics) if is_known(n) or is_validation(n)]
-        if not known or (_NOTE.search(text) and not (counted and fields.losses) and not is_object):
+        measured = fields.losses or any(is_validation(n) for n in fields.metrics)
+        if not known or (_NOTE.search(text) and not (counted and measured) and not is_object):
             return None
         if not counted and not (validation or self._stands_alone(text, fields)):
             return None
         _take_lr(fields, pairs)
         return self._events(text, fields, offset, validation)
+
+    def _read_lr(self, text: str, offset: int) -> list[Event] | None:
+        found = _LR_ALONE.match(text) if "epoch" in self.state.memory else None
+        if found is None:
+            return None
+        self.matched = "learning rate"
+        return [EpochDone(offset, lr=read_number(found["lr"]))]
 
     def _events(self, text: str, fields: Fields, offset: int, validation: bool) -> list[Event]:
         time = _EPOCH_TIME.search(text)
@@ -197,16 +236,15 @@ class Generic:
             if fields.epoch is None:
                 metrics = {n if is_training(n) else f"train_{plain(n)}": v for n, v in metrics.items()}
             seconds = read_duration(time["time"]) if time else None
-            epoch = None if fields.epoch is None else int(fields.epoch)
             return [
-                EpochDone(offset, epoch, fields.epochs, fields.losses, metrics, fields.lr, fields.vram, seconds)
+                EpochDone(offset, as_counter(fields.epoch), fields.epochs, fields.losses, metrics, fields.lr, fields.vram, seconds)
             ]
         self.matched = "batch"
         if not any(is_validation(n) for n in fields.metrics):
-            return [_batch_done(offset, fields)]
+            return batch_done(offset, fields)
         measured = {n: v for n, v in fields.metrics.items() if is_validation(n)}
         fields.metrics = {n: v for n, v in fields.metrics.items() if n not in measured}
-        events: list[Event] = [_batch_done(offset, fields)] if fields.losses or fields.metrics else []
+        events = batch_done(offset, fields) if fields.losses or fields.metrics else []
         return [*events, ValidationDone(offset, fields.epoch, fields.step, metrics=measured)]
 
     def _stands_alone(self, text: str, fields: Fields) -> bool:
@@ -237,7 +275,7 @@ class Generic:
             fields.batches = int(batch["total"]) if batch["total"] else None
             return
         step = _STEP.search(text)
-        if step:
+        if step and (step["phase"] or "train").lower() == "train":
             n = int(step["n"].replace(",", ""))
             total = int(step["total"].replace(",", "")) if step["total"] else None
             if fields.epoch is not None and total is not None:
@@ -260,12 +298,12 @@ class Generic:
         for pair in pairs:
             role = role_of(pair.name)
             if role in ("batch", "batches", "steps", "epochs") and getattr(fields, role) is None:
-                setattr(fields, role, int(pair.value))
+                setattr(fields, role, as_counter(pair.value))
         if fields.epoch is not None:
             self.state.memory["epoch"] = fields.epoch
 
     def _take_epoch(self, fields: Fields, match: re.Match[str]) -> None:
-        fields.epoch = read_number(match["epoch"])
+        fields.epoch = as_epoch(read_number(match["epoch"]))
         if match["epochs"]:
             fields.epochs = int(match["epochs"])
         if fields.epoch is not None:
@@ -287,40 +325,6 @@ class Generic:
         batches = _PLAN_BATCHES.search(text)
         return [RunPlanned(offset, int(found["epochs"]), int(batches["batches"]) if batches else None)]
 
-    # -- tables
-
-    def _read_row(self, text: str, offset: int) -> list[Event] | None:
-        """Read a header of an aligned table, or a row below one."""
-        cells = text.replace("|", " ").split()
-        if 3 <= len(cells) <= 30:
-            first = cells[0].lower().rstrip(":")
-            if first in ("epoch", "ep", "step", "iter", "iteration") and all(_NAME.fullmatch(c) for c in cells):
-                if any("loss" in c.lower() or direction_of(c) for c in cells):
-                    self.state.columns["table"] = cells
-                    self.matched = "table header"
-                    return []
-            columns = self.state.columns.get("table", [])
-            if len(cells) == len(columns) and cells[0].replace("/", "").isdecimal():
-                return self._row_events(columns, cells, offset)
-        return None
-
-    def _row_events(self, columns: list[str], cells: list[str], offset: int) -> list[Event]:
-        fields = Fields()
-        epoch, _, epochs = cells[0].partition("/")
-        pairs = [Pair(c, v, cell, "") for c, cell in zip(columns, cells, strict=True) if (v := read_number(cell)) is not None]
-        fields.add(_unless_counter(pairs), {})
-        self.matched = "table row"
-        if role_of(columns[0]) == "step":
-            fields.step = int(epoch)
-            return [_batch_done(offset, fields)]
-        self.state.memory["epoch"] = float(epoch)
-        return [
-            EpochDone(offset, int(epoch), int(epochs) if epochs else None, fields.losses, fields.metrics, fields.lr)
-        ]
-
-
-_NAME = re.compile(r"[A-Za-z][\w@./\-]*:?")
-
 
 def _unless_counter(pairs: list[Pair]) -> list[Pair]:
     return [p for p in pairs if not re.search(r"(?i)(?:^|[ _])(?:epochs?|ep|batch|iter(?:ation)?s?|step)$", p.name)]
@@ -335,10 +339,3 @@ def _take_lr(fields: Fields, pairs: list[Pair]) -> None:
 
 def _val_name(name: str) -> str:
     return f"val_{plain(name)}" if "loss" in name.lower() and not is_validation(name) else name
-
-
-def _batch_done(offset: int, f: Fields) -> BatchDone:
-    return BatchDone(
-        offset, f.epoch, f.epochs, f.batch, f.batches, f.step, f.steps, f.losses, f.metrics, f.lr, f.grad_norm,
-        f.vram, f.rate, f.time, f.eta,
-    )  # fmt: skip

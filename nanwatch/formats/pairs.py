@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from nanwatch.formats.numbers import NUMBER, read_number
+from nanwatch.formats.numbers import LARGEST, NUMBER, read_number
 from nanwatch.model.names import is_known, label, role_of
 
 
@@ -20,21 +22,23 @@ class Pair(NamedTuple):
     unit: str
 
 
-_WORD = r"[A-Za-z][\w@./\-]*(?:\([A-Za-z]\)|@[\d.:]+)?"
+_WORD = r"[A-Za-z][\w@./\-]*+(?:\([A-Za-z]\)|'s(?=[ ]))?"
 _PAIR = re.compile(
-    rf"(?P<name>{_WORD}(?:[ ]{_WORD}){{0,3}}?)"
-    rf"(?:\s*(?:[:=]|->)\s*|(?P<blank>[ \t]+))"
-    rf"(?P<value>['\"]?{NUMBER}['\"]?)(?P<unit>[ ]?(?:[KMGT]i?B\b|G\b|%|ms\b|us\b|s\b|it/s|s/it))?"
-    r"(?![\w.]*[A-Za-z/])"
+    rf"(?<![\w@./])(?<!\w-)(?P<name>{_WORD}(?:[ ]{_WORD}){{0,3}}?)"
+    rf"(?:['\"]?[ \t]*+(?:[:=：]|->)\s*+|(?P<blank>[ \t]++(?:-[ ])?))"
+    rf"(?P<value>['\"]?{NUMBER}['\"]?)(?P<unit>[ ]?(?:[KMGT]i?[Bb]\b|[MG]\b|%|[mu]?s\b|it/s|s/it))?"
+    r"(?![\w.]{0,40}[A-Za-z/])"
 )
-_NOISE = re.compile(r"^(?:and|the|of|is|at|in|to|for|with|on|or|by|avg|average|mean|total|current|best)\s+", re.I)
+_NOISE = re.compile(r"^(?:and|the|of|is|at|in|to|for|with|on|or|by|avg|average|mean|total|current)\s+", re.I)
+_TIME_UNITS = frozenset({"ms", "us", "s"})
+_DEPTH = 3
 
 
 def read_pairs(text: str) -> list[Pair]:
     """Return the name-value pairs of *text* in order.
 
-    A name of several words needs `:` or `=` before its value; a name with only a blank before its value must
-    be a word of training (`loss 2.4`, not `layers 225`).
+    A name of several words needs `:` or `=` before its value; a name with only a blank (or ` - `) before its
+    value must be a word of training (`loss 2.4`, not `layers 225`).
     """
     pairs = []
     for match in _PAIR.finditer(text):
@@ -69,14 +73,21 @@ def _quoted(match: re.Match[str]) -> str:
     return f"'{match[1]}{match[2]}'"
 
 
-def object_pairs(value: dict[str, object]) -> list[Pair]:
-    """Return the numbers of a JSON object or Python dict, those that are written as text included."""
-    pairs = []
+def object_pairs(value: Mapping[str, object], depth: int = _DEPTH) -> list[Pair]:
+    """Return the numbers of a JSON object or Python dict, those that are written as text included.
+
+    Those of an object within it bear both names: `{"val": {"loss": 0.4}}` is `val/loss`.
+    """
+    pairs: list[Pair] = []
     for name, item in value.items():
         if isinstance(item, bool) or item is None:
             continue
         if isinstance(item, int | float):
-            pairs.append(Pair(name, float(item), repr(item), ""))
+            if isinstance(item, float) or abs(item) <= LARGEST:
+                pairs.append(Pair(name, float(item), repr(item), ""))
+        elif isinstance(item, dict) and depth:
+            inner = object_pairs({str(k): v for k, v in item.items()}, depth - 1)
+            pairs.extend(p._replace(name=f"{name}/{p.name}") for p in inner)
         elif isinstance(item, str):
             number = read_number(item)
             if number is not None:
@@ -102,14 +113,15 @@ def sort_pairs(pairs: list[Pair], rename: dict[str, str] | None = None) -> Value
     for pair in pairs:
         name = label((rename or {}).get(pair.name, pair.name))
         role = role_of(name)
+        if pair.unit in _TIME_UNITS and role not in ("time", "eta"):
+            continue  # a duration, whatever it is called
         if role == "loss":
             values.losses.setdefault(name, pair.value)
         elif role == "metric":
             values.metrics.setdefault(name, pair.value)
         elif role == "lr":
-            if lr is None:
+            if lr is None or pair.name in ("lr", "learning_rate"):  # not `base_lr`, where both are printed
                 lr = pair.value
-                values.rest[name] = pair
         elif role == "grad_norm":
             grad_norm = pair.value if grad_norm is None else grad_norm
         elif role == "vram":
@@ -120,6 +132,8 @@ def sort_pairs(pairs: list[Pair], rename: dict[str, str] | None = None) -> Value
 
 
 def _memory(pair: Pair) -> float | None:
+    if not math.isfinite(pair.value):
+        return None
     unit = pair.unit[:1].upper()
     if unit == "G" or (not unit and pair.value <= 200):
         return pair.value

@@ -24,7 +24,7 @@ def news_source(bar: Bar, event: BatchDone, ceilings: Mapping[str, float]) -> by
     if bar.style not in ("tqdm", "ultra") or not event.losses or not all(n in ceilings for n in event.losses):
         return None
     limits = {n: _at_most(ceilings[n]) for n in event.losses}
-    if not all(limits.values()) or not all(math.isfinite(v) for v in event.losses.values()):
+    if not all(usual for usual, _ in limits.values()) or not all(math.isfinite(v) for v in event.losses.values()):
         return None
     if bar.postfix:
         source = _postfix_source(bar, event, limits)
@@ -33,23 +33,20 @@ def news_source(bar: Bar, event: BatchDone, ceilings: Mapping[str, float]) -> by
     return None if source is None else rb"\r(?!(?:\x1b\[K)?" + source.encode() + rb")"
 
 
-def _row_source(text: str, event: BatchDone, limits: Mapping[str, str]) -> str | None:
+def _row_source(text: str, event: BatchDone, limits: Mapping[str, tuple[str, str]]) -> str | None:
     """A description that is a row of values: the same words, then the losses in their order."""
     first = _DECIMAL.search(text)
     if first is None:
         return None
-    source = re.escape(text[: first.start()].rstrip())
-    position = first.start()
-    for name in event.losses:
-        match = re.compile(r"\s*[-+\w.]+").match(text, position)
-        if match is None:
-            return None
-        source += rf" ++{limits[name]}"
-        position = match.end()
-    return source + "(?=[ :])"
+    values = len(re.findall(r"[-+\w.]+", text[first.start() :]))
+    if values < len(event.losses):
+        return None
+    usual = "".join(rf" ++{limits[name][0]}" for name in event.losses)
+    every = "".join(rf" ++{limits[name][1]}" for name in event.losses)
+    return rf"{re.escape(text[: first.start()].rstrip())}(?:{usual}|{every})[ :]"
 
 
-def _postfix_source(bar: Bar, event: BatchDone, limits: Mapping[str, str]) -> str | None:
+def _postfix_source(bar: Bar, event: BatchDone, limits: Mapping[str, tuple[str, str]]) -> str | None:
     if _DECIMAL.search(bar.text):
         return None
     source = re.escape(bar.text.rstrip()) + r"[^|\r\n]*+\|[^|\r\n]*+\|[^\[\r\n]*+\[[^,\]\r\n]*+,[^,\]\r\n]*+"
@@ -57,7 +54,7 @@ def _postfix_source(bar: Bar, event: BatchDone, limits: Mapping[str, str]) -> st
         name, value = match["name"], match["value"].strip()
         same = name not in event.losses and (is_validation(name) or name.endswith("_epoch"))
         if name in limits:
-            pattern = limits[name]
+            pattern = limits[name][1]
         elif same or not re.fullmatch(_ANY, value):
             pattern = re.escape(value)
         else:
@@ -66,15 +63,19 @@ def _postfix_source(bar: Bar, event: BatchDone, limits: Mapping[str, str]) -> st
     return source + r"[,\]]"
 
 
-def _at_most(ceiling: float) -> str:
-    """Return a pattern for finite decimals below the greatest power of ten that is at most *ceiling*."""
+def _at_most(ceiling: float) -> tuple[str, str]:
+    """Return patterns for decimals below the greatest power of ten that is at most *ceiling*.
+
+    The first reads the usual form at once, the second every form; both are empty where no pattern can tell.
+    """
     if not ceiling > 0:
-        return ""
+        return "", ""
     digits = math.floor(math.log10(ceiling) + 1e-9)
-    small = r"\d(?:\.\d++)?[eE]-\d++"  # how %g writes what is below 0.0001
+    if not -4 <= digits <= 15:
+        return "", ""
     if digits >= 1:
-        return rf"(?:-?\d{{1,{min(digits, 15)}}}+(?:\.\d++)?(?:[eE]-\d++)?)"
-    if digits < -4:
-        return ""
+        whole = r"\d" if digits == 1 else rf"\d{{1,{digits}}}+"
+        return rf"{whole}\.\d++", rf"-?{whole}\.?\d*+(?:[eE]-\d++)?"
     zeros = "0" * -digits
-    return rf"(?:-?(?:0(?:\.{zeros}\d*+)?|{small}))"
+    # %g writes what is below 0.0001 with an exponent.
+    return rf"0\.{zeros}\d++", rf"-?(?:0(?:\.{zeros}\d*+)?|\d(?:\.\d++)?[eE]-(?:0[5-9]|[1-9]\d))"

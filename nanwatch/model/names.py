@@ -8,7 +8,7 @@ from typing import Literal
 
 Role = Literal[
     "epoch", "epochs", "batch", "batches", "step", "steps", "lr", "vram", "grad_norm",
-    "eta", "rate", "time", "ignore", "loss", "metric",
+    "eta", "rate", "time", "skips", "nans", "ignore", "loss", "metric",
 ]  # fmt: skip
 
 _RESERVED: dict[str, Role] = {
@@ -31,12 +31,14 @@ _RESERVED: dict[str, Role] = {
     "time": "time", "dur": "time", "duration": "time", "elapsed": "time", "epoch_time": "time", "took": "time",
     "t": "time", "dt": "time", "took_s": "time", "train_time": "time", "seconds": "time", "wall": "time",
     "it/s": "rate", "speed": "rate", "iter/s": "rate", "its": "rate", "samples/s": "ignore",
+    "total_timesteps": "step", "timesteps": "step", "num_timesteps": "step", "iterations": "ignore",
+    "number_of_skipped_iterations": "skips", "number_of_nan_iterations": "nans", "learn": "loss",
 }  # fmt: skip
 _IGNORED = re.compile(
     r"(?:^|_)(?:time|data|secs?|seconds|ms|wps|ups|wpb|bsz|runtime|flos|throughput|tokens?|samples|images|"
     r"seed|workers|rank|world_size|device|version|v_num|port|pid|param(?:s|eters)?|size|img_size|imgsz|"
     r"loss_scale|scale|skipped|mfu|oom|clip|instances|patience|counter|fold|seen|num|cpu|ram|util|temp|"
-    r"train_wall|gb_free|bytes|patience_counter|consumed|count|rng|hash|line|total_flos|checkpoint)(?:$|_)"
+    r"train_wall|gb_free|bytes|patience_counter|consumed|count|rng|hash|line|total_flos|checkpoint|fps|ips|mom)(?:$|_)"
     r"|per_second$|_per_|/s$|/sec$|per_sec$|^%$|^samples_|^num_|^n_|ms/"
 )
 _LOSS = re.compile(
@@ -119,7 +121,7 @@ def direction_of(name: str) -> int:
 def label(name: str) -> str:
     """Return the name under which a printed label is kept: `Val Loss` is `val_loss`, `Val IoU` is `IoU`."""
     name = name.strip()
-    if " " not in name:
+    if " " not in name or "'" in name:
         return name
     words = name.split()
     rest = [w for w in words if not (_VALIDATION.search(w.lower()) or _TRAINING.search(w.lower()))]

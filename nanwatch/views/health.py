@@ -1,10 +1,11 @@
-"""What is wrong with a run, in words: how bad it is, one sentence with the onset, a line for each alert."""
+"""What is wrong with a run: how bad it is, and one sentence with onsets."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from nanwatch.model.alert import SEVERITIES, Alert
@@ -17,6 +18,7 @@ Health = Literal["critical", "warning", "unknown", "ok"]
 HEALTHS: tuple[Health, ...] = ("critical", "warning", "unknown", "ok")
 """Worst first."""
 
+_CAUSES = ("oom", "crash", "nan_burst", "nan_loss")
 _COLLAPSE = 0.5
 _EXPLOSION = 10.0
 _DECLINE = 3
@@ -48,49 +50,49 @@ def firing(view: RunView) -> list[Alert]:
     found = [a for a in view.alerts if a.state == "firing" and a.severity != "info"]
     bursts = {a.key for a in found if a.rule == "nan_burst"}
     found = [a for a in found if a.rule != "nan_loss" or a.key not in bursts]
-    return sorted(found, key=lambda a: -SEVERITIES.index(a.severity))
+    return sorted(found, key=lambda a: (-SEVERITIES.index(a.severity), a.rule not in _CAUSES, a.rule))
 
 
 # -- one sentence
 
 
 def sentence(view: RunView) -> str:
-    """Return the run's health in one sentence, with onsets: what stands at its end is what was good before."""
+    """Return the run's health in one sentence, with onsets, and what was good before."""
     run = view.run
-    parts = [*_end(view), *_nan(run), *_skips(run), *_metric(run), *_explosion(run), *_vram(view), *_mended(run)]
+    parts = [*_end(view), *_nan(run), *_skips(run), *_metric(run), *_explosion(run)]
+    parts += [*_vram(view), *_mended(run)]
     row = loss_row(run)
     if row is not None and row.epoch >= 0 and (row.nan_batches or row.grad_skips):
         before = clean_before(run, row)
         parts += [] if before is None else [f"epoch {before} was clean"]
-    if view.status != "unknown" and not run.nan_batches and not run.grad_skips:
+    if (run.epoch is not None or run.step is not None) and not run.nan_batches and not run.grad_skips:
         parts.append("no NaN, no step skipped" if parts else "no trouble: no NaN, no step skipped")
     return "; ".join(parts)
 
 
 def position(run: Run) -> str:
-    """Return where the run stands: `30 % of epoch 101 (batch 76 of 252)`, `step 120`, or nothing."""
+    """Return where the run stands: `at 30 % of epoch 101`, `in epoch 3`, `at step 120 of 250`, or nothing."""
     if run.epoch is not None and run.batch is not None and run.batches:
-        share = whole_percent(min(1.0, run.batch / run.batches))
-        return f"{share} of epoch {run.epoch} (batch {run.batch:,} of {run.batches:,})"
+        share = min(1.0, run.batch / run.batches)
+        return f"at {'the end' if share == 1.0 else whole_percent(share)} of epoch {run.epoch}"
     if run.epoch is not None:
-        return f"epoch {run.epoch}" + (f" (batch {run.batch:,})" if run.batch else "")
+        return f"in epoch {run.epoch}" + (f" at batch {run.batch:,}" if run.batch else "")
     if run.step is not None:
-        return f"step {run.step:,}" + (f" of {run.steps:,}" if run.steps else "")
+        return f"at step {run.step:,}" + (f" of {run.steps:,}" if run.steps else "")
     return ""
 
 
 def _end(view: RunView) -> Iterator[str]:
-    run, where = view.run, position(view.run)
-    at = f" at {where}" if where else " before the first epoch"
+    run, where = view.run, position(view.run) or "before the first epoch"
     match view.status:
         case "stalled":
             silent = "" if view.silence is None else f", silent for {age(view.silence)}"
-            yield f"stuck{at}{silent}"
+            yield f"stuck {where}{silent}"
         case "failed" | "crashed":
             killed = run.failure is not None and run.failure.kind == "killed"
-            yield f"{'killed' if killed else view.status}{at}"
+            yield f"{'killed' if killed else view.status} {where}"
         case "interrupted":
-            yield f"interrupted{at}"
+            yield f"interrupted {where}"
         case "unknown":
             yield "not understood: no epoch, step or loss was recognised"
         case _:
@@ -103,14 +105,16 @@ def _nan(run: Run) -> Iterator[str]:
         return
     if row.nan_batches:
         since = _first_of_streak(run, row)
-        yield f"NaN since {place(run, since, since.nan_onset)}" + (" (told by its gradient norm)" * run.hidden_nan)
+        told = " (told by its gradient norm)" if run.hidden_nan else ""
+        yield f"NaN since {place(run, since, since.nan_onset)}{told}"
         return
     bad = [e for e in run.table.values() if e.nan_batches]
     if bad:
         first = min(bad, key=lambda e: e.epoch)
         last = max(bad, key=lambda e: e.epoch)
         until = "" if last is first else f", the last in epoch {last.epoch}"
-        yield f"{run.nan_batches:,} NaN from {place(run, first, first.nan_onset)} on{until}; epoch {row.epoch} is clean"
+        yield f"{run.nan_batches:,} NaN from {place(run, first, first.nan_onset)} on{until}"
+        yield f"epoch {row.epoch} is clean"
 
 
 def _skips(run: Run) -> Iterator[str]:
@@ -138,19 +142,27 @@ def _metric(run: Run) -> Iterator[str]:
     if not later:
         return
     unit = "epoch" if run.epoch is not None else "step"
-    at = f"its best, {number(best.value)}, at {unit} {best.epoch:,}"
+    at = f"best {number(best.value)} at {unit} {best.epoch:,}"
     collapsed = _collapse(run, later)
     fell = _decline(run, later)
     if not math.isfinite(now.value):
-        yield f"{name} is {number(now.value)} after {at}"
+        yield f"{name} is {number(now.value)}, {at}"
     elif collapsed is not None:
-        slow = f", declined since {fell}" if fell is not None and fell < collapsed else ""
-        yield f"{name} had {at}{slow}, collapsed at {collapsed:,}, is {number(now.value)} now"
+        slow = f", declining since {fell:,}" if fell is not None and fell < collapsed else ""
+        yield f"{name}: {at}{slow}, collapsed in {_fall(history, collapsed)}, now {number(now.value)}"
     elif fell is not None:
         verb = "falling" if run.primary_rises else "rising"
-        yield f"{name} is {verb} since {unit} {fell:,}: {number(now.value)} after {at}"
+        yield f"{name} is {verb} since {unit} {fell:,}: {number(now.value)}, {at}"
     elif _worse_by(run, now.value) > _FAR_FROM_BEST:
-        yield f"{name} is {number(now.value)}, away from {at}"
+        yield f"{name} is {number(now.value)}, {at}"
+
+
+def _fall(history: list[Evaluation], at: int) -> str:
+    """Return `98 (0.6242 -> 0.0022)`: where, from what and to what."""
+    for old, new in pairwise(history):
+        if new.epoch == at:
+            return f"{at:,} ({number(old.value)} -> {number(new.value)})"
+    return f"{at:,}"
 
 
 def _collapse(run: Run, later: list[Evaluation]) -> int | None:
@@ -187,7 +199,7 @@ def _worse_by(run: Run, value: float) -> float:
 def _explosion(run: Run) -> Iterator[str]:
     """Tell of a loss that is ten times what an epoch ended with before, and stayed up."""
     for name, values in epoch_losses(run).items():
-        for (_, old), (epoch, new) in zip(values, values[1:], strict=False):
+        for (_, old), (epoch, new) in pairwise(values):
             after = [v for e, v in values if e >= epoch]
             if old > 0 and new >= _EXPLOSION * old and min(after) >= _EXPLOSION / 2 * old:
                 yield f"{clean(name)} {number(old)} -> {number(new)} in epoch {epoch}"
@@ -206,7 +218,7 @@ def epoch_losses(run: Run) -> dict[str, list[tuple[int, float]]]:
 
 
 def losses_of(row: Epoch) -> dict[str, float]:
-    """Return an epoch's losses; of `loss` (a batch's) and `Loss` (the epoch's own) the latter, under one name."""
+    """Return an epoch's losses; of `loss` (a batch's) and `Loss` (the epoch's own) only the latter."""
     found: dict[str, float] = {}
     for name, value in row.losses.items():
         found[name.lower() if name.lower() in row.losses else name] = value
@@ -219,7 +231,8 @@ def _vram(view: RunView) -> Iterator[str]:
         change = alert.evidence.get("change_gb")
         if alert.rule == "vram_jump" and isinstance(change, float) and alert.epoch is not None:
             here = alert.epoch == run.epoch
-            yield f"VRAM {change:+.2f} G " + (f"against epoch {alert.epoch - 1}" if here else f"since epoch {alert.epoch}")
+            since = f"against epoch {alert.epoch - 1}" if here else f"since epoch {alert.epoch}"
+            yield f"VRAM {change:+.2f} G {since}"
 
 
 def _mended(run: Run) -> Iterator[str]:
@@ -230,76 +243,12 @@ def _mended(run: Run) -> Iterator[str]:
         yield f"went on after {kind}{where}"
 
 
-# -- alerts
-
-
-def alert_text(view: RunView, alert: Alert) -> str:
-    """Return an alert in words; counts that go on are told as of now, not as of the alert's last change."""
-    run, row = view.run, loss_row(view.run)
-    if row is not None and alert.epoch in (None, row.epoch):
-        if alert.rule == "nan_burst" and row.nan_batches:
-            return _nan_text(run, row)
-        if alert.rule == "grad_skip" and row.grad_skips:
-            return _skip_text(run, row)
-    return clean(alert.message)
-
-
-def _nan_text(run: Run, row: Epoch) -> str:
-    count, onset = row.nan_batches, row.nan_onset
-    if not row.batch or onset is None:
-        return f"{plural(count, 'NaN loss', 'NaN losses')} since {place(run, row, onset)}" + _in_all(run.nan_batches, count)
-    if count > 3 and count == row.batch - onset + 1:
-        text = f"NaN in every batch from {onset:,} to {row.batch:,} of epoch {row.epoch}"
-    else:
-        text = f"{count:,} NaN in {plural(row.batch, 'batch', 'batches')} ({percent(count / row.batch)}) since batch {onset:,}"
-        text += f", the last at {row.nan_last[-1]:,}" if row.nan_last and row.nan_last[-1] != onset else ""
-        text += _ahead(row, count)
-    return text + _in_all(run.nan_batches, count)
-
-
-def _skip_text(run: Run, row: Epoch) -> str:
-    count = row.grad_skips
-    share = f" ({percent(count / row.batch)})" if row.batch else ""
-    since = f" since batch {row.skip_first:,}" if row.skip_first is not None and row.batch else ""
-    text = f"{plural(count, 'optimizer step')} skipped{share}{since}{_ahead(row, count)}"
-    return text + _in_all(run.grad_skips, count)
-
-
-def _ahead(row: Epoch, count: int) -> str:
-    end = projection(row, count)
-    return f", about {rough(end)} by the epoch's end" if end is not None and end > count + 1 else ""
-
-
-def _in_all(total: int, here: int) -> str:
-    return f"; {total:,} in the run" if total > here else ""
-
-
-# -- reasons, for a list
-
-
-def reason(view: RunView) -> str:
-    """Return why a run is not well in as few words as carry it, the worst first."""
-    run, row = view.run, loss_row(view.run)
-    parts = []
-    if view.status == "unknown":
-        parts.append("not understood")
-    if view.status == "stalled":
-        silent = "" if view.silence is None else f"silent {age(view.silence)} "
-        parts.append(f"{silent}at {position(run)}" if position(run) else silent.strip() or "silent")
-    if run.failure is not None and view.status in ("failed", "crashed"):
-        parts.append(clean(run.failure.message))
-    elif view.status == "crashed":
-        parts.append("no end marker")
-    for alert in firing(view):
-        if alert.rule in ("oom", "crash") and run.failure is not None:
-            continue
-        if alert.rule in ("nan_burst", "nan_loss") and row is not None and row.nan_batches:
-            parts.append(f"{row.nan_batches:,} NaN since {place(run, row, row.nan_onset)}")
-        elif alert.rule == "grad_skip" and row is not None and row.grad_skips:
-            parts.append(f"{plural(row.grad_skips, 'step')} skipped")
-        elif alert.rule == "vram_jump" and "usual_gb" in alert.evidence:
-            usual, peak = alert.evidence["usual_gb"], alert.evidence.get("peak_gb")
-            parts.append(f"VRAM {usual:.4g} -> {peak:.4g} G")
-        else:
-            parts.append(clean(alert.message))
-    return "; ".join(parts)
+def metric_moved(run: Run) -> list[str]:
+    """Return `IoU 0.6413 -> 0.0023` where the primary metric declines or has collapsed."""
+    if run.best is None or run.best.epoch is None:
+        return []
+    best = run.best.epoch
+    later = [e for e in run.evaluations if e.epoch > best]
+    if not later or (_collapse(run, later) is None and _decline(run, later) is None):
+        return []
+    return [f"{clean(run.best.metric)} {number(run.best.value)} -> {number(later[-1].value)}"]

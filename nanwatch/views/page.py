@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from rich.cells import cell_len
 
-from nanwatch.views.words import Glyphs, cut_end, cut_middle, wrap
+from nanwatch.views.words import Glyphs, cut_end, cut_middle, pad, wrap
 
 Role = Literal["", "title", "critical", "warning", "running", "finished", "quiet"]
 
@@ -17,7 +17,7 @@ _STYLES: dict[Role, str] = {
     "": "", "title": "bold", "critical": "bold red", "warning": "yellow",
     "running": "cyan", "finished": "green", "quiet": "dim",
 }  # fmt: skip
-"""The sixteen colours that every terminal has and every theme has made readable; well is the default colour."""
+"""Colours that every terminal has and every theme makes readable; what is well has the default colour."""
 
 
 class Span(NamedTuple):
@@ -46,7 +46,9 @@ class Page(NamedTuple):
     width: int
     glyphs: Glyphs
 
-    def prose(self, text: str, role: Role = "", mark: Span | None = None, indent: int = 2, rank: int = 0) -> list[Line]:
+    def prose(
+        self, text: str, role: Role = "", mark: Span | None = None, indent: int = 2, rank: int = 0
+    ) -> list[Line]:
         """Return *text*, wrapped; *mark* stands before its first line."""
         hang = indent + (0 if mark is None else cell_len(mark.text) + 1)
         lines = wrap(self.arrows(text), max(1, self.width - hang))
@@ -58,25 +60,22 @@ class Page(NamedTuple):
             found.append(Line([*head, Span(line, role)], rank))
         return found
 
-    def items(self, label: str, items: Iterable[Span], rank: int = 0, indent: int = 2, column: int = 10) -> list[Line]:
-        """Return *items* two blanks apart after *label*, broken between them and never within one."""
-        start = indent + column
-        if self.width < 50:
-            start = indent + 2
-        lines: list[list[Span]] = [[Span(" " * indent), Span(label + " " * max(0, start - indent - len(label)), "quiet")]]
-        used = max(start, indent + len(label) + 1) if label else start
-        if len(label) >= start - indent:
-            lines[0].append(Span(" "))
-            used = indent + len(label) + 1
-        fresh = True
+    def items(
+        self, label: str, items: Iterable[Span], rank: int = 0, indent: int = 2, column: int = 10
+    ) -> list[Line]:
+        """Return *items* two blanks apart after *label*; only one longer than a line is broken, between words."""
+        start = indent + max(column, cell_len(label) + 1 if label else 0)
+        room = max(1, self.width - start)
+        lines = [[Span(" " * indent + pad(label, start - indent), "quiet")]]
+        used = 0
         for item in items:
             text = self.arrows(item.text)
-            if not fresh and used + 2 + cell_len(text) > self.width:
-                lines.append([Span(" " * start)])
-                used, fresh = start, True
-            lines[-1].append(Span(text if fresh else f"  {text}", item.role))
-            used += cell_len(text) + (0 if fresh else 2)
-            fresh = False
+            for piece in [text] if cell_len(text) <= room else wrap(text, room):
+                if used and used + 2 + cell_len(piece) > room:
+                    lines.append([Span(" " * start)])
+                    used = 0
+                lines[-1].append(Span(f"  {piece}" if used else piece, item.role))
+                used += cell_len(piece) + (2 if used else 0)
         return [Line(spans, rank) for spans in lines]
 
     def arrows(self, text: str) -> str:
@@ -88,7 +87,7 @@ class Page(NamedTuple):
         return cut_middle(text, cells, self.glyphs.more)
 
     def bound(self, line: Line) -> Line:
-        """Return *line* within the page's width: the last guard, for pages too narrow for what must stand there."""
+        """Return *line* within the page's width: the last guard, for the narrowest."""
         if line.cells <= self.width:
             return line
         room, spans = self.width, []
@@ -102,7 +101,7 @@ class Page(NamedTuple):
 
 
 def shorten(lines: list[Line], limit: int | None, keep: int = 0) -> list[Line]:
-    """Return *lines* without those of the highest ranks (but none of *keep* or below), so that *limit* is enough."""
+    """Return *lines* without those of the highest ranks, none of *keep* or below, so that *limit* is enough."""
     kept = list(lines)
     while limit is not None and len(kept) > limit:
         worst = max(line.rank for line in kept)

@@ -36,7 +36,7 @@ ASCII = Glyphs("->", "...", "^", "v")
 
 
 def clean(text: str) -> str:
-    """Return *text* as one line without anything that a terminal obeys: escapes, controls, bidi, lone surrogates."""
+    """Return *text* as one line without what a terminal obeys: escapes, controls, bidi, lone surrogates."""
     text = text[:_LONGEST]
     if text.isascii() and text.isprintable():
         return text.strip()
@@ -113,7 +113,7 @@ def wrap(text: str, cells: int) -> list[str]:
 
 
 def number(value: float | None, aligned: bool = False) -> str:
-    """Return four telling digits of *value*; *aligned* keeps trailing zeros, so that columns stand in line."""
+    """Return four telling digits of *value*; *aligned* keeps trailing zeros, so that columns line up."""
     if value is None:
         return "-"
     if not math.isfinite(value):
@@ -200,5 +200,4 @@ def moment(at: float, now: float) -> str:
         return time.strftime("%H:%M", then)
     if 0 <= at - now < 6 * 86_400:
         return time.strftime("%a %H:%M", then)
-    day = f"{then.tm_mday} {time.strftime('%b', then)}"
-    return f"{day} {time.strftime('%H:%M', then)}" if then.tm_year == here.tm_year else f"{day} {then.tm_year}"
+    return f"{then.tm_mday} " + time.strftime("%b %H:%M" if then.tm_year == here.tm_year else "%b %Y", then)

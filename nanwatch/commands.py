@@ -1,0 +1,254 @@
+"""What each command does: reads through the one pipeline, shows through one view."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nanwatch.config import Config, load_config
+from nanwatch.errors import NothingToRead, UsageError
+from nanwatch.model.alert import Alert
+from nanwatch.reading import LogReading, problem_of, read_log
+from nanwatch.tail.discover import Discovery
+from nanwatch.views.terminal import Progress, has_color, is_unicode, printable, size
+
+if TYPE_CHECKING:
+    from nanwatch.model.event import Event
+    from nanwatch.model.run import Run
+    from nanwatch.watch import PipeWatch, Watch
+
+
+def summary(arguments: argparse.Namespace) -> int:
+    """Print the one-shot summary."""
+    config = _config(arguments)
+    now = time.time()
+    paths = _paths(arguments, config)
+    progress = Progress() if sys.stderr.isatty() else None
+    cache = None
+    if not arguments.no_cache:
+        from nanwatch.cache import Cache
+
+        cache = Cache(_folder("cache") / "summary", config.rules)
+    readings = [read_log(path, config.rules, cache, now, progress) for path in paths]
+    if progress is not None:
+        progress.clear()
+    if all(r.problem and not r.runs for r in readings):
+        for reading in readings[:-1]:
+            _say(f"{reading.log}: {reading.problem}")
+        if not arguments.json and not arguments.check:
+            raise NothingToRead(f"{readings[-1].log}: {readings[-1].problem}")
+        _say(f"{readings[-1].log}: {readings[-1].problem}")
+    if arguments.json:
+        _print_json(readings, now)
+    else:
+        _print_summary(arguments, readings, now)
+    if arguments.check:
+        return _check(readings)
+    return 3 if all(r.problem and not r.runs for r in readings) else 0
+
+
+def tail(arguments: argparse.Namespace) -> int:
+    """Follow logs and print a line for each change, until Ctrl-C or the end of standard input."""
+    from nanwatch.views.plain import PlainLines
+
+    config = _config(arguments)
+    if arguments.events and not arguments.json:
+        raise UsageError("--events goes with --json")
+    patterns = arguments.logs or list(config.logs)
+    watch = _watch(arguments, patterns, config)
+    lines = None if arguments.json else PlainLines()
+    first, told = True, set[str]()
+    try:
+        while True:
+            for run, notice in watch.look(3600.0 if not first else 0.0):
+                if lines is None:
+                    _print_notice(run, notice, arguments.events)
+                elif not first:
+                    for line in lines.lines(run, notice, time.time()):
+                        print(line)
+            if first and lines is not None:
+                for pipeline in watch.pipelines.values():
+                    for line in lines.where(pipeline.runs[-1], pipeline.alerts_of(pipeline.runs[-1]), time.time()):
+                        print(line)
+            first = False
+            sys.stdout.flush()
+            for problem in set(watch.problems) - told:
+                _say(problem)
+            told = set(watch.problems)
+            if getattr(watch, "at_end", False):
+                return 0
+    finally:
+        watch.close()
+
+
+def replay(arguments: argparse.Namespace) -> int:
+    """Print the alerts of logs in the order of their bytes."""
+    from nanwatch.model.frame import Discontinuity
+    from nanwatch.pipeline import LogPipeline
+    from nanwatch.tail.follower import Follower
+    from nanwatch.views.plain import timeline_words
+
+    config = _config(arguments)
+    as_json = arguments.json or arguments.events or not sys.stdout.isatty()
+    read = False
+    for path in _paths(arguments, config):
+        problem = problem_of(path)
+        if problem is not None:
+            _say(f"{path}: {problem}")
+            continue
+        read = True
+        pipeline = LogPipeline(str(path), config.rules, every_event=arguments.events)
+        follower = Follower(path, chunk_size=1 << 20)
+        for item in follower.poll():
+            if isinstance(item, Discontinuity):
+                _say(f"{path}: {item.reason} while it was being read")
+                break
+            _print_replay(pipeline.feed(item), as_json, arguments.events, timeline_words)
+        follower.close()
+        _print_replay(pipeline.finish(), as_json, arguments.events, timeline_words)
+    if not read:
+        return NothingToRead.exit_code
+    return 0
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    """Print what was recognised as what in a log."""
+    from nanwatch.explaining import explain_log
+    from nanwatch.views.explanation import explanation_json, explanation_lines
+
+    path = Path(arguments.log)
+    problem = problem_of(path)
+    if problem is not None:
+        raise NothingToRead(f"{path}: {problem}")
+    found = explain_log(path)
+    if arguments.json:
+        print(json.dumps(explanation_json(found), ensure_ascii=False))
+    else:
+        for line in explanation_lines(found, size()[0]):
+            print(line)
+    return 0
+
+
+# -- what the commands share
+
+
+def _config(arguments: argparse.Namespace) -> Config:
+    return load_config(arguments.config, _folder("config"))
+
+
+def _folder(kind: str) -> Path:
+    """Return nanwatch's folder in the user's cache or config folder."""
+    from platformdirs import user_cache_path, user_config_path
+
+    return user_cache_path("nanwatch") if kind == "cache" else user_config_path("nanwatch")
+
+
+def _paths(arguments: argparse.Namespace, config: Config) -> list[Path]:
+    """Return the logs that the arguments or the config name.
+
+    Raises:
+        NothingToRead: there are none.
+    """
+    patterns = arguments.logs or list(config.logs)
+    if "-" in patterns:
+        raise UsageError("standard input can only be followed: nanwatch tail -")
+    discovery = Discovery(patterns)
+    paths = list(discovery.scan())
+    for problem in discovery.problems:
+        _say(problem)
+    if not paths:
+        raise NothingToRead(f"no log found: {', '.join(patterns)}")
+    return paths
+
+
+def _watch(arguments: argparse.Namespace, patterns: list[str], config: Config) -> Watch | PipeWatch:
+    from nanwatch.tail.tailer import Tailer
+    from nanwatch.tail.wake import open_wake
+    from nanwatch.watch import PipeWatch, Watch
+
+    if "-" in patterns:
+        if len(patterns) > 1:
+            raise UsageError("- (standard input) stands alone")
+        return PipeWatch(config.rules, every_event=arguments.events)
+    discovery = Discovery(patterns)
+    if not discovery.scan():
+        _say(f"no log yet: {', '.join(patterns)}; waiting for one")
+    wake = open_wake(discovery.folders(), "polling" if arguments.poll else "auto")
+    if wake.note and not arguments.poll:
+        _say(wake.note)
+    return Watch(Tailer(patterns, wake), config.rules, every_event=arguments.events)
+
+
+def _say(text: str) -> None:
+    print(f"nanwatch: {printable(text)}", file=sys.stderr, flush=True)
+
+
+def _print_json(readings: list[LogReading], now: float) -> None:
+    from nanwatch.runs.status import status_of
+    from nanwatch.views.contract import iso, run_json
+
+    found = []
+    for reading in readings:
+        for run in reading.runs if reading.problem is None else ():
+            item = run_json(run, reading.alerts_of(run), status_of(run, reading.silence))
+            if item["updated_at"] is None and reading.silence is not None:
+                item["updated_at"] = iso(now - reading.silence)
+            found.append(item)
+    problems = [{"log": r.log, "problem": r.problem} for r in readings if r.problem]
+    print(json.dumps({"schema": 1, "generated_at": iso(now), "runs": found, "problems": problems}))
+
+
+def _print_summary(arguments: argparse.Namespace, readings: list[LogReading], now: float) -> None:
+    from nanwatch.runs.status import status_of
+    from nanwatch.views.summary import LogProblem, RunView, render_summary
+
+    views = [
+        RunView(run, reading.alerts_of(run), status_of(run, reading.silence), reading.silence)
+        for reading in readings
+        for run in reading.runs
+        if reading.problem is None
+    ]
+    problems = [LogProblem(r.log, r.problem) for r in readings if r.problem]
+    width, height = size()
+    plain = arguments.ascii or not sys.stdout.isatty() or not is_unicode(sys.stdout)
+    text = render_summary(
+        views, problems, now=now, width=width, height=height,
+        color=has_color(sys.stdout, arguments.color), ascii_only=plain,
+    )  # fmt: skip
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def _check(readings: list[LogReading]) -> int:
+    from nanwatch.views.contract import health_of
+
+    healths = [health_of(r.alerts_of(run)) for r in readings if not r.problem for run in r.runs[-1:]]
+    if "critical" in healths:
+        return 2
+    if "warning" in healths:
+        return 1
+    return 3 if not healths or any(r.problem for r in readings) else 0
+
+
+def _print_notice(run: Run, notice: Event | Alert, events: bool) -> None:
+    from nanwatch.views.contract import alert_line, event_json
+
+    if isinstance(notice, Alert):
+        print(json.dumps(alert_line(notice, run)), flush=True)
+    elif events:
+        print(json.dumps(event_json(notice, run)), flush=True)
+
+
+def _print_replay(
+    notices: Iterable[tuple[Run, Event | Alert]], as_json: bool, events: bool, words: Any
+) -> None:
+    for run, notice in notices:
+        if as_json:
+            _print_notice(run, notice, events)
+        elif isinstance(notice, Alert):
+            print(words(run, notice))
+

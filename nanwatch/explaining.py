@@ -1,0 +1,84 @@
+"""What was recognised as what in a log, and what was not: for a person who wonders, or writes a format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nanwatch.formats.decode import Decoder
+from nanwatch.framing import Framer
+from nanwatch.model.frame import Chunk, Frame
+from nanwatch.tail.follower import Follower
+
+_SAMPLES = 20
+_SAMPLE_LENGTH = 160
+
+
+@dataclass(slots=True)
+class Matched:
+    """How often one pattern matched, and the first frame that it matched."""
+
+    name: str
+    frames: int
+    offset: int
+    sample: str
+    events: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Explanation:
+    """The whole of a log: frames by pattern, and samples of what no pattern knows, alike ones counted together."""
+
+    log: str
+    format: str = "unknown"
+    frames: int = 0
+    unmatched: int = 0
+    truncated: int = 0
+    matched: dict[str, Matched] = field(default_factory=dict)
+    unknown: dict[str, Matched] = field(default_factory=dict)
+
+
+def explain_log(path: Path) -> Explanation:
+    """Read the whole log at *path*, every frame of it."""
+    found = Explanation(str(path))
+    decoder = Decoder()
+    for frame in _frames(path):
+        found.frames += 1
+        found.truncated += bool(frame.lost)
+        events = decoder.decode(frame)
+        if decoder.matched:
+            item = found.matched.get(decoder.matched)
+            if item is None:
+                item = found.matched[decoder.matched] = _first(decoder.matched, frame)
+            for event in events:
+                name = type(event).__name__
+                item.events[name] = item.events.get(name, 0) + 1
+        else:
+            found.unmatched += 1
+            shape = re.sub(r"\d+", "0", frame.text[:_SAMPLE_LENGTH])
+            item = found.unknown.get(shape)
+            if item is None and len(found.unknown) < _SAMPLES:
+                item = found.unknown[shape] = _first("", frame)
+        if item is not None:
+            item.frames += 1
+    found.format = decoder.format
+    return found
+
+
+def _first(name: str, frame: Frame) -> Matched:
+    return Matched(name, 0, frame.offset, frame.text[:_SAMPLE_LENGTH])
+
+
+def _frames(path: Path) -> Iterator[Frame]:
+    follower, framer = Follower(path, chunk_size=1 << 20), Framer()
+    try:
+        for item in follower.poll():
+            if isinstance(item, Chunk):
+                for frame in framer.feed(item.offset, item.data):
+                    if isinstance(frame, Frame):
+                        yield frame
+        yield from framer.reset()
+    finally:
+        follower.close()

@@ -1,0 +1,158 @@
+"""Reads logs as they are now, once: for the summary and the replay, from the cache where it is still true."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nanwatch.cache import Cache, Remembered
+from nanwatch.config import Rules
+from nanwatch.model.alert import Alert
+from nanwatch.model.frame import Discontinuity
+from nanwatch.model.run import Run
+from nanwatch.tail.follower import Follower, Item
+from nanwatch.tail.writers import writers_of
+
+CHUNK = 1 << 20
+_QUIET = 60.0
+_SAMPLE = 4096
+
+Progress = Callable[[str, int, int], None]
+"""Told now and then which log is being read, how many bytes of it are, and how many there are."""
+
+
+@dataclass(slots=True)
+class LogReading:
+    """One log as it is now. `problem` is one short clear phrase, or None."""
+
+    log: str
+    runs: list[Run] = field(default_factory=list)
+    alerts: dict[int, list[Alert]] = field(default_factory=dict)
+    silence: float | None = None
+    problem: str | None = None
+
+    def alerts_of(self, run: Run) -> list[Alert]:
+        """Return the alerts of *run*, oldest first."""
+        return self.alerts.get(run.number, [])
+
+
+def read_log(
+    path: Path, rules: Rules, cache: Cache | None, now: float, progress: Progress | None = None
+) -> LogReading:
+    """Read the log at *path* to its present end; what *cache* still knows is not read again."""
+    reading = LogReading(str(path))
+    reading.problem = problem_of(path)
+    if reading.problem is not None:
+        return reading
+    key = Path(os.path.abspath(path))
+    known = cache.get(key) if cache is not None else None
+    follower = Follower(path, known.position if known else None, chunk_size=CHUNK)
+    try:
+        _read(reading, follower, known, rules, cache, key, now, progress)
+    finally:
+        follower.close()
+    if reading.problem is None and not any(_has_something(r) for r in reading.runs):
+        reading.problem = "no training found in it"
+    return reading
+
+
+def problem_of(path: Path) -> str | None:
+    """Return why *path* cannot be read as a log, in a few words, or None."""
+    try:
+        info = path.stat()
+        if stat.S_ISDIR(info.st_mode):
+            return "is a folder"
+        if not stat.S_ISREG(info.st_mode):
+            return "is no regular file"
+        if info.st_size == 0:
+            return "empty"
+        with path.open("rb") as file:
+            sample = file.read(_SAMPLE)
+    except FileNotFoundError:
+        return "file is missing"
+    except PermissionError:
+        return "permission denied"
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return "binary file" if is_binary(sample) else None
+
+
+def is_binary(sample: bytes) -> bool:
+    """Tell whether *sample*, the head of a file, is no text: many control bytes, and no sign of UTF-16."""
+    if sample[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return False
+    body = sample.lstrip(b"\x00")  # a log that was truncated under its writer begins with a hole
+    if not body:
+        return False
+    control = sum(body.count(byte) for byte in _CONTROL)
+    return control > len(body) // 20 or body[:4] in (b"\x7fELF", b"PK\x03\x04", b"\x1f\x8b\x08\x00")
+
+
+_CONTROL = [bytes([b]) for b in range(32) if b not in b"\t\n\r\x08\x0b\x0c\x1b\x07\x0e\x0f"]
+
+
+def _read(
+    reading: LogReading, follower: Follower, known: Remembered | None, rules: Rules, cache: Cache | None,
+    key: Path, now: float, progress: Progress | None,
+) -> None:  # fmt: skip
+    items = follower.poll()
+    first = next(items, None)
+    settled = _nobody_writes(reading, follower, known, now)
+    if known is not None and first is None and follower.problem is None and known.settled == settled:
+        reading.runs, reading.alerts = known.runs, known.alerts
+        return
+    # Only now is what reads frames needed: it costs more to load than all of the above.
+    from nanwatch.pipeline import LogPipeline, dump_state, load_state
+
+    fresh = known is None or isinstance(first, Discontinuity)
+    state = load_state(known.state) if known is not None and not fresh else None
+    if state is None and known is not None:
+        follower.close()
+        follower = Follower(follower.path, None, chunk_size=CHUNK)
+        items, first = follower.poll(), None
+    pipeline = LogPipeline(reading.log, rules, state)
+    done, told = 0, 0.0
+    for item in _chain(first, items):
+        if isinstance(item, Discontinuity):
+            pipeline = LogPipeline(reading.log, rules)
+            continue
+        for _ in pipeline.feed(item):
+            pass
+        done = item.offset + len(item.data)
+        if progress is not None and time.monotonic() - told > 0.1:
+            progress(reading.log, done, follower.size)
+            told = time.monotonic()
+    reading.problem = follower.problem
+    position, kept = follower.position, dump_state(pipeline.state) if cache is not None else ""
+    for _ in pipeline.finish() if settled else pipeline.catch_up():
+        pass
+    reading.runs = pipeline.runs
+    reading.alerts = {run.number: pipeline.alerts_of(run) for run in pipeline.runs}
+    if cache is not None and position is not None:
+        cache.put(key, Remembered(position, reading.runs, reading.alerts, settled, kept))
+
+
+def _chain(first: Item | None, rest: Iterator[Item]) -> Iterator[Item]:
+    if first is not None:
+        yield first
+    yield from rest
+
+
+def _nobody_writes(reading: LogReading, follower: Follower, known: Remembered | None, now: float) -> bool:
+    """Tell whether the log has its last byte: no process holds it for writing, or (unknown) it has been quiet."""
+    if follower.mtime is not None:
+        reading.silence = max(0.0, now - follower.mtime)
+    if known is not None and known.settled and all(r.finished or r.failure or r.interrupted for r in known.runs):
+        return True
+    writers = writers_of(follower.path)
+    if writers is not None:
+        return not writers
+    return reading.silence is not None and reading.silence > _QUIET
+
+
+def _has_something(run: Run) -> bool:
+    return bool(run.epoch is not None or run.step is not None or run.failure or run.hyperparameters or run.table)
