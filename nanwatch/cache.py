@@ -7,10 +7,8 @@ that it was true for; the second the whole state, which is read only when the lo
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from nanwatch import __version__
 from nanwatch.model.alert import Alert
 from nanwatch.model.run import Best, Epoch, Evaluation, Run, RunFailure
 from nanwatch.statecodec import BadState, dump, load
-from nanwatch.tail.identity import Position
+from nanwatch.tail.identity import Position, fingerprint
 
 _LAYOUT = 1
 SHOWN_KINDS: dict[str, type[Any]] = {k.__name__: k for k in (Run, Epoch, Best, Evaluation, RunFailure, Alert)}
@@ -67,6 +65,8 @@ class Cache:
             "stamp": self._stamp, "log": str(log), "position": item.position.to_json(), "settled": item.settled,
             "shown": dump({"runs": item.runs, "alerts": item.alerts}),
         }  # fmt: skip
+        import tempfile
+
         # Without a place to write, the next summary only reads more.
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -80,4 +80,4 @@ class Cache:
                 raise
 
     def _file(self, log: Path) -> Path:
-        return self._folder / (hashlib.blake2b(os.fsencode(log), digest_size=16).hexdigest() + ".json")
+        return self._folder / (fingerprint(os.fsencode(log)) + ".json")

@@ -19,7 +19,7 @@ from nanwatch.framing import Framer, FramerState, NewsPattern
 from nanwatch.model.alert import Alert
 from nanwatch.model.event import Event
 from nanwatch.model.frame import Chunk, Discontinuity, Frame, Passed
-from nanwatch.model.run import Best, Epoch, Evaluation, Run, RunFailure
+from nanwatch.model.run import Best, Change, Epoch, Evaluation, Run, RunFailure
 from nanwatch.rules.base import Rule, make_rules
 from nanwatch.runs.fold import LogRuns
 from nanwatch.statecodec import BadState, dump, load
@@ -137,6 +137,8 @@ class LogPipeline:
             self.decoder.ceilings = run.ceilings
             yield run, event
             yield from self._judge(change, now)
+            if change & (Change.NAN | Change.EPOCH):
+                self.decoder.mind_nan(self._nan_matters(run))
 
     def _judge(self, change: int, now: float | None) -> Iterator[Notice]:
         run = self.log_runs.current
@@ -145,6 +147,13 @@ class LogPipeline:
             if change & wakes:
                 for alert in life.update(rule.name, rule.evaluate(run, now), now):
                     yield run, alert
+
+    def _nan_matters(self, run: Run) -> bool:
+        """Tell whether one more non-finite batch of this epoch may raise an alert that does not fire yet."""
+        rules = {rule.name for rule, wakes in self._rules if wakes & Change.NAN}
+        key = f"epoch {run.epoch}"
+        firing = {a.rule for a in self._life(run).history if a.key == key and a.state == "firing"}
+        return not rules <= firing
 
     def _life(self, run: Run) -> Alerts:
         life = self._alerts.get(run.number)

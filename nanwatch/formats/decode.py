@@ -28,6 +28,7 @@ _TRIGGER = re.compile(
     r"aborted|nccl|collective|loss is|cancelled|interrupt|\^c|terminated|resum|continu|restored|loaded|sigterm|"
     r"sigint|training|saved|saving|early stopping|exhausted|illegal|floating point|memoryallocation"
 )
+_MOST_PARTS = 16  # bars and lines glued to one another in one frame
 _DETECTED_IN = 20_000
 _RIVAL_CLAIMS = 3
 
@@ -84,16 +85,20 @@ class Decoder:
 
     `format` is the name of the format that was recognised, `matched` says what the last frame was taken for.
     `news` is the pattern by which framing may pass over frames that are none (None: read each of them);
-    `ceilings` are the highest losses that are no news. With `news` unused every frame is read, and the run
+    `ceilings` are the highest losses that are no news; where `nan_is_news` is False, nor are losses that stay
+    non-finite. With `news` unused every frame is read, and the run
     that comes of it is the same.
     """
 
     def __init__(self, state: DecoderState | None = None) -> None:
         self.state = state or DecoderState()
         self.ceilings: Mapping[str, float] = {}
+        self.nan_is_news = True
         self.matched = ""
         self.news: re.Pattern[bytes] | None = None
         self._news_source = b""
+        self._passed = b""
+        self._last_batch = 0
         self._news_pattern: re.Pattern[bytes] | None = None
         self._readers: dict[str, FrameReader] = {}
         self._traceback = TracebackReader(self.state.traceback)
@@ -115,8 +120,14 @@ class Decoder:
 
     def pass_over(self, passed: Passed) -> None:
         """Take frames that framing passed over: they count when the next one is read."""
-        counter = self._reader_now.state.counter
-        counter.passed += passed.data
+        self._reader_now.state.counter.passed += passed.data
+        self._passed += passed.data
+
+    def mind_nan(self, news: bool) -> None:
+        """Say whether losses that stay non-finite are news; what was decided without knowing is undone."""
+        if news and not self.nan_is_news:
+            self.news = None
+        self.nan_is_news = news
 
     def is_whole(self, frame: Frame) -> bool:
         """Tell whether an unfinished redraw has all its text, so that it may be read before what ends it."""
@@ -125,7 +136,7 @@ class Decoder:
             return self.format == Generic.name
         return bar.whole or bar.style in ("keras", "rich") or bool(frame.text[bar.end :].strip())
 
-    def _decode(self, text: str, offset: int, end: FrameEnd) -> list[Event]:
+    def _decode(self, text: str, offset: int, end: FrameEnd, parts: int = _MOST_PARTS) -> list[Event]:
         traceback = self._traceback
         if "Traceback (most" in text and not traceback.reading:
             start = traceback.begin(text, offset)
@@ -141,13 +152,15 @@ class Decoder:
         if bar is not None and rest.strip():
             events = self._read(text[: bar.end], bar, offset)
             matched = self.matched
-            events = [*events, *self._decode(rest, offset, end)]
+            events = [*events, *(self._decode(rest, offset, end, parts - 1) if parts else ())]
             self.matched = " + ".join(m for m in (matched, self.matched) if m)
             self.news = None
             return events
         events = self._read(text, bar, offset)
-        if bar is not None and end is FrameEnd.REDRAW:
-            self._find_quiet(bar, events)
+        if bar is not None:
+            self._tell_passed(bar, events)
+            if end is FrameEnd.REDRAW:
+                self._find_quiet(bar, events)
         return events
 
     def _read(self, text: str, bar: Bar | None, offset: int) -> list[Event]:
@@ -200,6 +213,20 @@ class Decoder:
             self._readers[name] = make_reader(name, self.state.readers.setdefault(name, ReaderState()))
         return self._readers[name]
 
+    def _tell_passed(self, bar: Bar, events: list[Event]) -> None:
+        """Say in the event which batches were passed over, if they were non-finite as it is."""
+        passed, self._passed = self._passed, b""
+        last = self._last_batch
+        event = events[0] if events else None
+        if not isinstance(event, BatchDone) or event.batch is None:
+            return
+        self._last_batch = event.batch
+        if passed and not all(math.isfinite(v) for v in event.losses.values()):
+            if bar.style == "tqdm" and not self._reader_now.state.counter.exact:
+                event.passed = range(last + 1, event.batch)
+            else:
+                event.passed = sorted({int(n) for n in re.findall(rb" (\d+)/%d " % (bar.total or 0), passed)})
+
     def _find_quiet(self, bar: Bar, events: list[Event]) -> None:
         if len(events) != 1 or not isinstance(events[0], BatchDone):
             return
@@ -207,7 +234,7 @@ class Decoder:
         counter = self._reader_now.state.counter
         if (bar.style == "tqdm" and counter.exact is None) or not math.isfinite(event.grad_norm or 0.0):
             return
-        source = news_source(bar, event, self.ceilings)
+        source = news_source(bar, event, self.ceilings, self.nan_is_news)
         if source is None:
             return
         if source != self._news_source:

@@ -201,8 +201,11 @@ class Generic:
         if _OTHER_PHASE.search(text):
             validation = True
         if not (fields.losses or fields.metrics):
-            if fields.grad_norm is None or (fields.batch is None and fields.step is None):
+            counts = fields.skips or fields.nans or fields.grad_norm is not None
+            if not counts or (fields.batch is None and fields.step is None):
                 return None
+            self.matched = "batch"
+            return batch_done(offset, fields)
         counted = fields.epoch is not None or fields.batch is not None or fields.step is not None
         known = [n for n in (*fields.losses, *fields.metrics) if is_known(n) or is_validation(n)]
         measured = fields.losses or any(is_validation(n) for n in fields.metrics)
@@ -249,7 +252,7 @@ class Generic:
 
     def _stands_alone(self, text: str, fields: Fields) -> bool:
         """Tell whether a line without a counter is a measurement: it begins with one, and says nothing else."""
-        first = re.match(r"\W*([A-Za-z][\w@ /\-]*?)\s*[:= ]\s*[-+]?[\d.]*(?:nan|inf)?", text)
+        first = re.match(r"\W*([A-Za-z][\w@ /\-]*?)\s*[:= ]\s*[-+]?(?:\.?\d|nan|inf)", text, re.I)
         if first is None or not is_known(first[1]) or len(text) > 300:
             return False
         rises = all(direction_of(n) for n in fields.metrics)
@@ -326,8 +329,11 @@ class Generic:
         return [RunPlanned(offset, int(found["epochs"]), int(batches["batches"]) if batches else None)]
 
 
+_COUNTER_NAME = re.compile(r"(?i)(?:^|[ _])(?:epochs?|ep|batch|iter(?:ation)?s?|step)$")
+
+
 def _unless_counter(pairs: list[Pair]) -> list[Pair]:
-    return [p for p in pairs if not re.search(r"(?i)(?:^|[ _])(?:epochs?|ep|batch|iter(?:ation)?s?|step)$", p.name)]
+    return [p for p in pairs if role_of(p.name) in ("skips", "nans") or not _COUNTER_NAME.search(p.name)]
 
 
 def _take_lr(fields: Fields, pairs: list[Pair]) -> None:

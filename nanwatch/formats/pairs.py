@@ -41,12 +41,17 @@ def read_pairs(text: str) -> list[Pair]:
     value must be a word of training (`loss 2.4`, not `layers 225`).
     """
     pairs = []
-    for match in _PAIR.finditer(text):
+    position = 0
+    while match := _PAIR.search(text, position):
         name = match["name"]
-        if match["blank"]:
-            name = name.split(" ")[-1] if not is_known(name) else name
-            if not is_known(name):
+        position = match.end()
+        if match["blank"] and not is_known(name):
+            first, _, rest = name.rpartition(" ")
+            if not is_known(rest):
+                # Not its value: `number of nan iterations: 1` goes on with `nan iterations`.
+                position = match.start() + len((first or rest).split(" ", 1)[0])
                 continue
+            name = rest
         name = _NOISE.sub("", name)
         value = read_number(match["value"])
         if value is not None:

@@ -12,19 +12,26 @@ from nanwatch.model.names import is_validation
 
 _ANY = r"[-+]?\d++(?:\.\d++)?(?:[eE][-+]?\d++)?"
 _DECIMAL = re.compile(r"(?<![\w.])[-+]?\d+\.\d+(?:[eE][-+]?\d+)?(?![\w.])")
+_VALUE = re.compile(rf"{_DECIMAL.pattern}|(?<=\s)-?(?:nan|inf)(?:\.0)?(?=\s)")
 _POSTFIX = re.compile(r"(?P<name>[\w/@.\-]+)=(?P<value>[^,\]]*)")
 
 
-def news_source(bar: Bar, event: BatchDone, ceilings: Mapping[str, float]) -> bytes | None:
+def news_source(
+    bar: Bar, event: BatchDone, ceilings: Mapping[str, float], nan_is_news: bool = True
+) -> bytes | None:
     """Return the source of the pattern that finds the next frame which is news after *bar*, or None.
 
     A frame is no news if it draws the same bar of the same epoch with the same memory, and each loss is
-    finite and not above the power of ten that *ceilings* allows it. None where that cannot be told by bytes.
+    finite and not above the power of ten that *ceilings* allows it. Where all that can be said of non-finite
+    losses has been said (*nan_is_news* is False), those that stay non-finite are none either. None where it
+    cannot be told by bytes.
     """
     if bar.style not in ("tqdm", "ultra") or not event.losses or not all(n in ceilings for n in event.losses):
         return None
-    limits = {n: _at_most(ceilings[n]) for n in event.losses}
-    if not all(usual for usual, _ in limits.values()) or not all(math.isfinite(v) for v in event.losses.values()):
+    limits = {n: _limit(v, ceilings[n]) for n, v in event.losses.items()}
+    if not all(usual for usual, _ in limits.values()):
+        return None
+    if nan_is_news and not all(math.isfinite(v) for v in event.losses.values()):
         return None
     if bar.postfix:
         source = _postfix_source(bar, event, limits)
@@ -35,7 +42,7 @@ def news_source(bar: Bar, event: BatchDone, ceilings: Mapping[str, float]) -> by
 
 def _row_source(text: str, event: BatchDone, limits: Mapping[str, tuple[str, str]]) -> str | None:
     """A description that is a row of values: the same words, then the losses in their order."""
-    first = _DECIMAL.search(text)
+    first = _VALUE.search(text)
     if first is None:
         return None
     values = len(re.findall(r"[-+\w.]+", text[first.start() :]))
@@ -61,6 +68,13 @@ def _postfix_source(bar: Bar, event: BatchDone, limits: Mapping[str, tuple[str, 
             pattern = _ANY
         source += rf",[ ]?{re.escape(name)}={pattern}"
     return source + r"[,\]]"
+
+
+def _limit(value: float, ceiling: float) -> tuple[str, str]:
+    if math.isfinite(value):
+        return _at_most(ceiling)
+    word = "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return rf"{word}(?:\.0)?", rf"{word}(?:\.0)?"
 
 
 def _at_most(ceiling: float) -> tuple[str, str]:

@@ -6,7 +6,7 @@ Every event carries `offset`, the byte position in the log of the frame that say
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -63,7 +63,8 @@ class BatchDone:
     """Progress within an epoch (`batch` of `batches`) or over the run (`step` of `steps`).
 
     `losses` and `metrics` are as shown; `rate` is in batches a second, `elapsed` and `eta` in seconds,
-    `vram_gb` in the trainer's own GB. `epoch` may be a fraction (3.25 of a Hugging Face trainer).
+    `vram_gb` in the trainer's own GB. `epoch` may be a fraction (3.25 of a Hugging Face trainer). `passed` are
+    batches before this one whose frames nobody read, because they show the same non-finite losses.
     """
 
     offset: int
@@ -83,6 +84,7 @@ class BatchDone:
     eta: float | None = None
     logged_at: float | None = None
     bar: bool = False
+    passed: Sequence[int] = ()
 
 
 @dataclass(slots=True)

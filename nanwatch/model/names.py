@@ -32,7 +32,7 @@ _RESERVED: dict[str, Role] = {
     "t": "time", "dt": "time", "took_s": "time", "train_time": "time", "seconds": "time", "wall": "time",
     "it/s": "rate", "speed": "rate", "iter/s": "rate", "its": "rate", "samples/s": "ignore",
     "total_timesteps": "step", "timesteps": "step", "num_timesteps": "step", "iterations": "ignore",
-    "number_of_skipped_iterations": "skips", "number_of_nan_iterations": "nans", "learn": "loss",
+    "number_of_skipped_iterations": "skips", "nan_iterations": "nans", "learn": "loss",
 }  # fmt: skip
 _IGNORED = re.compile(
     r"(?:^|_)(?:time|data|secs?|seconds|ms|wps|ups|wpb|bsz|runtime|flos|throughput|tokens?|samples|images|"

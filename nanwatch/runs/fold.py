@@ -435,6 +435,8 @@ def _count_loss(run: Run, row: Epoch | None, event: BatchDone) -> int:
             return Change.NOTHING
         row = run.table.get(-1)
     if bad:
+        for batch in event.passed:
+            _count_nan(run, row, batch, event.offset)
         return _count_nan(run, row, position, event.offset)
     if row is not None and event.losses:
         row.nan_streak_from = None

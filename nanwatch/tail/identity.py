@@ -13,9 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
+
+try:
+    from _blake2 import blake2b  # what hashlib hands out, without loading OpenSSL first
+except ImportError:
+    from hashlib import blake2b
 
 _T = TypeVar("_T", int, str, list[Mapping[str, object]])
 

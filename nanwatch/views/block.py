@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterator
 
 from nanwatch.model.names import role_of
@@ -34,8 +33,6 @@ def block_lines(view: RunView, page: Page, now: float | None) -> list[Line]:
     lines = _title(view, page)
     worst = health(view)
     lines += page.prose(sentence(view), "critical" if worst == "critical" else "")
-    if view.status == "unknown":
-        lines += page.prose(f"run: nanwatch explain {shlex.quote(clean(view.run.log))}")
     lines += _alerts(view, page)
     facts = list(_facts(view, page, now))
     lines += [Line([], 9), *facts] if facts else []
@@ -83,7 +80,7 @@ def _alerts(view: RunView, page: Page) -> list[Line]:
         role: Role = "critical" if alert.severity == "critical" else "warning"
         mark = Span("X" if role == "critical" else "!", role)
         rank = 1 if role == "critical" else 2
-        lines += page.prose(f"{alert.rule}: {text}", mark=mark, rank=rank)
+        lines += page.prose(f"{clean(alert.rule)}: {text}", mark=mark, rank=rank)
     failure = view.run.failure
     if failure is not None and not any(a.rule in ("oom", "crash") for a in firing(view)):
         lines += page.prose(clean(failure.message), mark=Span("X", "critical"), rank=1)
@@ -122,7 +119,7 @@ def _times(view: RunView, now: float | None) -> Iterator[str]:
     share = progress_of(run)
     if share is not None:
         yield f"{percent(share)} of the run"
-    if run.epoch is not None and run.batches and run.rate and run.batch is not None:
+    if run.epoch is not None and run.batches and run.batch is not None and pace is not None and run.rate:
         yield f"epoch ends in {duration(max(0, run.batches - run.batch) / run.rate)}"
     left = eta_of(run)
     if left is not None and math.isfinite(left):

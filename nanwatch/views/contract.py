@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nanwatch.model.alert import SEVERITIES, Alert, Severity
-from nanwatch.model.event import Event
 from nanwatch.model.run import Epoch, Run, Status
+
+if TYPE_CHECKING:
+    from nanwatch.model.event import Event
 
 Json = dict[str, Any]
 
@@ -27,7 +28,11 @@ def numbers(values: Mapping[str, float]) -> dict[str, float | None]:
 
 def iso(time: float | None) -> str | None:
     """Return a Unix time as ISO 8601 in UTC."""
-    return None if time is None else datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
+    if time is None:
+        return None
+    from datetime import UTC, datetime  # only where it is needed: a summary starts every 30 seconds
+
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
 
 
 def health_of(alerts: list[Alert]) -> Severity | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,9 +11,9 @@ from typing import Literal
 
 from nanwatch.model.alert import SEVERITIES, Alert
 from nanwatch.model.run import Epoch, Evaluation, Run, Status
-from nanwatch.rules.words import clean_before, loss_row, place, projection
+from nanwatch.rules.words import clean_before, loss_row, place
 from nanwatch.views.contract import health_of
-from nanwatch.views.words import age, clean, number, percent, plural, rough, whole_percent
+from nanwatch.views.words import age, clean, number, plural, whole_percent
 
 Health = Literal["critical", "warning", "unknown", "ok"]
 HEALTHS: tuple[Health, ...] = ("critical", "warning", "unknown", "ok")
@@ -82,6 +83,11 @@ def position(run: Run) -> str:
     return ""
 
 
+def explain(run: Run) -> str:
+    """Return the command that shows what was read as what."""
+    return f"run `nanwatch explain {shlex.quote(clean(run.log))}`"
+
+
 def _end(view: RunView) -> Iterator[str]:
     run, where = view.run, position(view.run) or "before the first epoch"
     match view.status:
@@ -94,7 +100,7 @@ def _end(view: RunView) -> Iterator[str]:
         case "interrupted":
             yield f"interrupted {where}"
         case "unknown":
-            yield "not understood: no epoch, step or loss was recognised"
+            yield f"not understood: no epoch, step or loss was recognised; {explain(run)}"
         case _:
             return
 
@@ -199,9 +205,10 @@ def _worse_by(run: Run, value: float) -> float:
 def _explosion(run: Run) -> Iterator[str]:
     """Tell of a loss that is ten times what an epoch ended with before, and stayed up."""
     for name, values in epoch_losses(run).items():
-        for (_, old), (epoch, new) in pairwise(values):
-            after = [v for e, v in values if e >= epoch]
-            if old > 0 and new >= _EXPLOSION * old and min(after) >= _EXPLOSION / 2 * old:
+        lowest = math.inf  # from here to the end
+        for (_, old), (epoch, new) in reversed(list(pairwise(values))):
+            lowest = min(lowest, new)
+            if old > 0 and new >= _EXPLOSION * old and lowest >= _EXPLOSION / 2 * old:
                 yield f"{clean(name)} {number(old)} -> {number(new)} in epoch {epoch}"
                 return
 
@@ -229,7 +236,7 @@ def _vram(view: RunView) -> Iterator[str]:
     run = view.run
     for alert in firing(view):
         change = alert.evidence.get("change_gb")
-        if alert.rule == "vram_jump" and isinstance(change, float) and alert.epoch is not None:
+        if alert.rule == "vram_jump" and isinstance(change, int | float) and alert.epoch is not None:
             here = alert.epoch == run.epoch
             since = f"against epoch {alert.epoch - 1}" if here else f"since epoch {alert.epoch}"
             yield f"VRAM {change:+.2f} G {since}"

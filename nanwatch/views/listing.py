@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,17 +10,16 @@ from rich.cells import cell_len
 
 from nanwatch.views.block import MARKS, STATUS_ROLES, epoch_of
 from nanwatch.views.contract import eta_of, progress_of
-from nanwatch.views.health import HEALTHS, RunView, health, losses_of
+from nanwatch.views.folding import counted_lines, folded_lines, main_loss
+from nanwatch.views.health import HEALTHS, RunView, health
 from nanwatch.views.page import Line, Page, Role, Span
 from nanwatch.views.reasons import reason
-from nanwatch.views.words import age, clean, cut_end, duration, number, pad, plural, whole_percent
+from nanwatch.views.words import age, clean, cut_end, duration, number, pad, whole_percent
 
 _LONGEST_NAME = 40
 _WORDS = 22
 _WIDE = 110
 _HEALTHY = 20
-_WELL = ("running", "interrupted", "finished")
-_NUMBERS = re.compile(r"\d+")
 
 
 class Column(NamedTuple):
@@ -46,7 +44,7 @@ def worst_first(views: list[RunView]) -> list[RunView]:
 
 
 def list_lines(views: list[RunView], page: Page, limit: int | None) -> list[Line]:
-    """Return the list in at most *limit* lines: the healthy fold, then reasons move up, then all is counted."""
+    """Return the list in at most *limit* lines: the healthy fold, reasons move up, the rest is counted."""
     views = worst_first(views)
     names = short_names(views)
     ill = [v for v in views if health(v) != "ok"]
@@ -55,7 +53,7 @@ def list_lines(views: list[RunView], page: Page, limit: int | None) -> list[Line
         everything = _rows(views, names, page, reasons=True)
         if limit is None or len(everything) <= limit:
             return everything
-    folded, counted = _folded(well, names, page), _counted(well)
+    folded, counted = folded_lines(well, names, page), counted_lines(well)
     for reasons, rest in ((True, folded), (False, folded), (False, counted)):
         lines = [*_rows(ill, names, page, reasons), *rest]
         if limit is None or len(lines) <= limit:
@@ -182,18 +180,7 @@ def _eta(view: RunView) -> str:
     if view.status == "finished":
         return "done"
     left = eta_of(view.run) if view.status == "running" else None
-    return "-" if left is None else duration(left)
-
-
-def main_loss(view: RunView) -> float | None:
-    """Return the loss that stands for all: a non-finite one, else the one called so, else the first."""
-    row = view.run.current
-    losses = losses_of(row) if row is not None and row.losses else view.run.losses
-    bad = [v for v in losses.values() if not math.isfinite(v)]
-    if bad:
-        return bad[0]
-    named = [v for n, v in losses.items() if n.lower() in ("loss", "train_loss", "total_loss")]
-    return named[0] if named else next(iter(losses.values()), None)
+    return "-" if left is None or not math.isfinite(left) else duration(left)
 
 
 def _loss(view: RunView) -> str:
@@ -220,76 +207,3 @@ def _age(view: RunView) -> str:
     if view.silence is None or (view.status == "running" and health(view) == "ok"):
         return ""
     return age(view.silence)
-
-
-# -- the healthy ones, folded
-
-
-def _counted(views: list[RunView]) -> list[Line]:
-    counts = [f"{n} {status}" for status in _WELL if (n := sum(v.status == status for v in views))]
-    return [Line([Span(f"ok {', '.join(counts)}")])] if counts else []
-
-
-def _folded(views: list[RunView], names: dict[int, str], page: Page) -> list[Line]:
-    lines: list[Line] = []
-    for status in _WELL:
-        some = [v for v in views if v.status == status]
-        if some:
-            items = _finished(some, names, page) if status == "finished" else _groups(some, names, page)
-            lines += page.items(
-                f"ok {len(some)} {status}", [Span(text) for text in items], indent=0, column=17
-            )
-    return lines
-
-
-def _groups(views: list[RunView], names: dict[int, str], page: Page) -> list[str]:
-    groups: dict[str, list[RunView]] = {}
-    for view in views:
-        groups.setdefault(_NUMBERS.sub("0", names[id(view)]), []).append(view)
-    ranked = sorted((g for g in groups.values() if len(g) > 1), key=lambda g: -len(g))[:6]
-    found = [
-        f"{len(some)} {page.name(_pattern([names[id(v)] for v in some]), 24)}"
-        f"{_span('epoch', [v.run.epoch for v in some])}{_losses(some)}{_ends(some)}"
-        for some in ranked
-    ]
-    told = {id(v) for some in ranked for v in some}
-    rest = [v for v in views if id(v) not in told]
-    if len(rest) > 3:
-        return [*found, f"{plural(len(rest), 'other')}{_ends(rest)}"]
-    return found + [page.name(names[id(v)], 24) + _ends([v]) for v in rest]
-
-
-def _pattern(names: list[str]) -> str:
-    """Return what *names* have in common, which differ in their numbers only: `lr*e-4` of `lr1e-4` and `lr3e-4`."""
-    slots = list(zip(*(_NUMBERS.findall(name) for name in names), strict=True))
-    numbers = iter("*" if len(set(slot)) > 1 else slot[0] for slot in slots)
-    return _NUMBERS.sub(lambda _: next(numbers), names[0])
-
-
-def _losses(views: list[RunView]) -> str:
-    known = [v for v in map(main_loss, views) if v is not None and math.isfinite(v)]
-    if not known:
-        return ""
-    low, high = number(min(known)), number(max(known))
-    return f" loss {low}" + (f"-{high}" if high != low else "")
-
-
-def _span(word: str, values: list[int | None]) -> str:
-    known = [v for v in values if v is not None]
-    if not known:
-        return ""
-    low, high = min(known), max(known)
-    return f" {word} {low}" + (f"-{high}" if high > low else "")
-
-
-def _ends(views: list[RunView]) -> str:
-    left = [t for t in (eta_of(v.run) for v in views) if t is not None and math.isfinite(t)]
-    return f" ETA {duration(max(left))}" if left else ""
-
-
-def _finished(views: list[RunView], names: dict[int, str], page: Page) -> list[str]:
-    found = []
-    for view in views[:8]:
-        best = view.run.best
-        found.append(page.name(names[id(view)], 24) + ("" if best is None else f" {number(best.value)}"))
-    return found + ([f"and {len(views) - 8} more"] if len(views) > 8 else [])

@@ -1,10 +1,9 @@
-"""Lines of text with roles instead of colours, laid out in cells: what the parts of the summary are made of."""
+"""Lines of text with roles instead of colours, laid out in cells."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from typing import Literal, NamedTuple
 
 from rich.cells import cell_len
@@ -13,11 +12,13 @@ from nanwatch.views.words import Glyphs, cut_end, cut_middle, pad, wrap
 
 Role = Literal["", "title", "critical", "warning", "running", "finished", "quiet"]
 
-_STYLES: dict[Role, str] = {
-    "": "", "title": "bold", "critical": "bold red", "warning": "yellow",
-    "running": "cyan", "finished": "green", "quiet": "dim",
+_COLORS: dict[Role, str] = {
+    "title": "1", "critical": "1;31", "warning": "33", "running": "36", "finished": "32", "quiet": "2",
 }  # fmt: skip
-"""Colours that every terminal has and every theme makes readable; what is well has the default colour."""
+"""Colours that every terminal has and every theme makes readable; what is well has the default colour.
+
+Written by hand, as Rich's console would double the time that the summary takes to start.
+"""
 
 
 class Span(NamedTuple):
@@ -63,7 +64,7 @@ class Page(NamedTuple):
     def items(
         self, label: str, items: Iterable[Span], rank: int = 0, indent: int = 2, column: int = 10
     ) -> list[Line]:
-        """Return *items* two blanks apart after *label*; only one longer than a line is broken, between words."""
+        """Return *items* two blanks apart after *label*; only one longer than a line is broken."""
         start = indent + max(column, cell_len(label) + 1 if label else 0)
         room = max(1, self.width - start)
         lines = [[Span(" " * indent + pad(label, start - indent), "quiet")]]
@@ -101,7 +102,7 @@ class Page(NamedTuple):
 
 
 def shorten(lines: list[Line], limit: int | None, keep: int = 0) -> list[Line]:
-    """Return *lines* without those of the highest ranks, none of *keep* or below, so that *limit* is enough."""
+    """Return *lines* without those of the highest ranks (above *keep*), so that they are at most *limit*."""
     kept = list(lines)
     while limit is not None and len(kept) > limit:
         worst = max(line.rank for line in kept)
@@ -113,22 +114,20 @@ def shorten(lines: list[Line], limit: int | None, keep: int = 0) -> list[Line]:
 
 
 def render(lines: list[Line], page: Page, color: bool) -> str:
-    """Return the page as text. Rich is asked for colours only: without them there is nothing it has to do."""
-    bounded = [page.bound(line) for line in lines]
-    if not color:
-        return "".join("".join(span.text for span in line.spans).rstrip() + "\n" for line in bounded)
-    from rich.console import Console
-    from rich.text import Text
+    """Return the page as text; the only escapes in it are the colours that this puts there."""
+    shown = []
+    for line in lines:
+        spans = [
+            (_inert(span.text), _COLORS.get(span.role) if color else None) for span in page.bound(line).spans
+        ]
+        while spans and not spans[-1][0].rstrip():
+            spans.pop()
+        if spans:
+            spans[-1] = (spans[-1][0].rstrip(), spans[-1][1])
+        shown.append("".join(f"\x1b[{code}m{text}\x1b[0m" if code else text for text, code in spans) + "\n")
+    return "".join(shown)
 
-    out = StringIO()
-    console = Console(
-        file=out, force_terminal=True, color_system="standard", no_color=False, width=page.width,
-        markup=False, emoji=False, highlight=False, legacy_windows=False,
-    )  # fmt: skip
-    for line in bounded:
-        text = Text(no_wrap=True, overflow="ignore", end="")
-        for span in line.spans:
-            text.append(span.text, _STYLES[span.role] or None)
-        text.rstrip()
-        console.print(text, soft_wrap=True)
-    return out.getvalue()
+
+def _inert(text: str) -> str:
+    """Return *text* without what is not printable: the last guard, after every word was cleaned."""
+    return text if text.isprintable() else "".join(c for c in text if c.isprintable())

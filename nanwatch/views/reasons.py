@@ -5,7 +5,7 @@ from __future__ import annotations
 from nanwatch.model.alert import Alert
 from nanwatch.model.run import Epoch, Run
 from nanwatch.rules.words import loss_row, place, projection
-from nanwatch.views.health import RunView, firing, health, metric_moved, position
+from nanwatch.views.health import RunView, explain, firing, health, metric_moved, position
 from nanwatch.views.words import age, clean, percent, plural, rough
 
 
@@ -60,7 +60,7 @@ def reason(view: RunView) -> str:
     run, row = view.run, loss_row(view.run)
     parts = []
     if view.status == "unknown":
-        parts.append("not understood: see `nanwatch explain`")
+        parts.append(f"not understood: {explain(run)}")
     if view.status == "stalled":
         silent = "" if view.silence is None else f"silent {age(view.silence)} "
         parts.append(f"{silent}{position(run)}".strip() or "silent")
@@ -76,9 +76,8 @@ def reason(view: RunView) -> str:
             parts.append(f"{row.nan_batches:,} NaN since {place(run, row, row.nan_onset)}")
         elif alert.rule == "grad_skip" and row is not None and row.grad_skips:
             parts.append(f"{plural(row.grad_skips, 'step')} skipped")
-        elif alert.rule == "vram_jump" and "usual_gb" in alert.evidence:
-            usual, peak = alert.evidence["usual_gb"], alert.evidence.get("peak_gb")
-            parts.append(f"VRAM {usual:.4g} -> {peak:.4g} G")
+        elif alert.rule == "vram_jump":
+            parts.append(clean(alert.message.partition(" (")[0]))
         else:
             parts.append(clean(alert.message))
     if not any(rule.startswith("metric") for rule in told) and health(view) != "ok":

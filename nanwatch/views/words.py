@@ -80,11 +80,16 @@ def cut_middle(text: str, cells: int, more: str) -> str:
 
 
 def cut_end(text: str, cells: int, more: str) -> str:
-    """Return *text* in at most *cells*: what is too long loses its end."""
+    """Return *text* in at most *cells*: what is too long loses its last words, never half a number."""
     if cell_len(text) <= cells:
         return text
     room = cells - cell_len(more)
-    return "".join(take(text, max(0, cells))) if room < 1 else "".join(take(text, room)).rstrip() + more
+    if room < 1:
+        return "".join(take(text, max(0, cells)))
+    head = "".join(take(text, room))
+    if not text[len(head)].isspace() and " " in head.strip():
+        head = head[: head.rindex(" ")]
+    return head.rstrip(" ;,:(") + more
 
 
 def pad(text: str, cells: int, right: bool = False) -> str:
