@@ -56,6 +56,14 @@ class MetricDecline(NamedTuple):
     noise: float = 0.01
 
 
+class MetricCollapse(NamedTuple):
+    """A rising primary metric below `share` of its best, which was at least `least_best`."""
+
+    enabled: bool = True
+    share: float = 0.5
+    least_best: float = 0.1
+
+
 class Switch(NamedTuple):
     """A rule without thresholds."""
 
@@ -70,6 +78,7 @@ class Rules(NamedTuple):
     grad_skip: GradSkip = GradSkip()
     vram_jump: VramJump = VramJump()
     metric_decline: MetricDecline = MetricDecline()
+    metric_collapse: MetricCollapse = MetricCollapse()
     oom: Switch = Switch()
     oom_recovered: Switch = Switch()
     crash: Switch = Switch()
