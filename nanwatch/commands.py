@@ -210,7 +210,7 @@ def _print_summary(arguments: argparse.Namespace, readings: list[LogReading], no
     views = [
         RunView(run, reading.alerts_of(run), status_of(run, reading.silence), reading.silence)
         for reading in readings
-        for run in reading.runs
+        for run in reading.runs[-1:]  # what came before it in the same log is history
         if reading.problem is None
     ]
     problems = [LogProblem(r.log, r.problem) for r in readings if r.problem]
@@ -224,9 +224,15 @@ def _print_summary(arguments: argparse.Namespace, readings: list[LogReading], no
 
 
 def _check(readings: list[LogReading]) -> int:
+    from nanwatch.runs.status import status_of
     from nanwatch.views.contract import health_of
 
-    healths = [health_of(r.alerts_of(run)) for r in readings if not r.problem for run in r.runs[-1:]]
+    healths = [
+        health_of(r.alerts_of(run), status_of(run, r.silence))
+        for r in readings
+        for run in r.runs[-1:]
+        if not r.problem
+    ]
     if "critical" in healths:
         return 2
     if "warning" in healths:

@@ -45,14 +45,16 @@ def clean(raw: bytes) -> str:
 class FramerState:
     """What the framer carries from one chunk to the next.
 
-    `pending` is the unfinished frame, whose first byte is at `offset` of the log; `lost` counts bytes of it
-    that were not kept; `redrawn` tells that it overwrites an earlier frame. `encoding` is None until the
-    stream's first bytes have told; `undecoded` holds half a character of UTF-16.
+    `pending` is the unfinished frame, whose first byte is at `offset` of the log; `lost` counts bytes of its
+    text that were not kept, `gap` bytes of the log that are missing in it; `redrawn` tells that it overwrites
+    an earlier frame. `encoding` is None until the stream's first bytes have told; `undecoded` holds half a
+    character of UTF-16.
     """
 
     pending: bytes = b""
     offset: int = 0
     lost: int = 0
+    gap: int = 0
     redrawn: bool = False
     encoding: str | None = None
     undecoded: bytes = b""
@@ -96,8 +98,8 @@ class Framer:
                 break  # what stands at the very end may be the first half of a longer separator
             newline = buffer[found.end() - 1] == 10
             frame = self._cut(buffer, start, found.start(), newline, locate)
-            locate.skew += state.lost
-            state.lost = 0
+            locate.skew += state.gap
+            state.lost = state.gap = 0
             start = scan = found.end()
             state.redrawn = not newline
             if frame is not None:
@@ -130,9 +132,10 @@ class Framer:
     def reset(self) -> Iterator[Frame]:
         """Yield the unfinished frame, if any, and begin anew: another stream follows."""
         state, self.state = self.state, FramerState()
-        text = clean(state.pending[:MAX_FRAME])
+        raw = state.pending.rstrip(b"\r\x08")
+        text = clean(raw[:MAX_FRAME])
         if text.strip():
-            yield Frame(text, state.offset, FrameEnd.TAIL, state.lost)
+            yield Frame(text, state.offset, FrameEnd.TAIL, state.lost + max(0, len(raw) - MAX_FRAME))
 
     def _cut(self, buffer: bytes, start: int, end: int, newline: bool, locate: _Locator) -> Frame | None:
         lost = self.state.lost + max(0, end - start - MAX_FRAME)
@@ -143,13 +146,17 @@ class Framer:
 
     def _keep(self, buffer: bytes, start: int, locate: _Locator) -> None:
         state = self.state
-        pending = buffer[start:]
+        whole = pending = buffer[start:]
         state.offset = locate(start)
-        excess = len(pending) - MAX_FRAME - _LONGEST_TORN
-        if excess > 0:
-            # The frame's head, and a few bytes at its end that may be half a separator.
-            pending = pending[:MAX_FRAME] + pending[-_LONGEST_TORN:]
-            state.lost += excess
+        if len(pending) > MAX_FRAME + _LONGEST_TORN:
+            body = pending.rstrip(b"\x08")
+            pending = body + pending[len(body) :][:_LONGEST_TORN]
+            excess = len(pending) - MAX_FRAME - _LONGEST_TORN
+            if excess > 0:
+                # The frame's head, and a few bytes at its end that may be half a separator.
+                pending = pending[:MAX_FRAME] + pending[-_LONGEST_TORN:]
+                state.lost += excess
+            state.gap += _size_in_log(whole, state.encoding) - _size_in_log(pending, state.encoding)
         state.pending = pending
 
     def _decode(self, offset: int, data: bytes) -> bytes:
@@ -189,10 +196,15 @@ class _Locator:
     def __call__(self, position: int) -> int:
         if self._encoding is None:
             return self._offset + position + self.skew
-        text = self._buffer[self._position : position].decode("utf-8", "replace")
-        self._offset += len(text.encode(self._encoding, "replace"))
+        self._offset += _size_in_log(self._buffer[self._position : position], self._encoding)
         self._position = position
         return self._offset + self.skew
+
+
+def _size_in_log(data: bytes, encoding: str | None) -> int:
+    if encoding is None or encoding == "utf-8":
+        return len(data)
+    return len(data.decode("utf-8", "replace").encode(encoding, "replace"))
 
 
 def _pass_over(

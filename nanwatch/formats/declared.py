@@ -28,6 +28,10 @@ from nanwatch.model.event import BatchDone, Event
 from nanwatch.model.names import label, role_of
 
 
+_FAR = 4096
+"""Characters of a frame in which a pattern that may stand anywhere is looked for."""
+
+
 class BadFormat(ValueError):
     """A declaration that cannot be used; the text names the file, the key and the reason."""
 
@@ -172,7 +176,7 @@ class Reader:
                 return events
         for line in self.declaration.lines:
             if bool(line.bar) == (bar is not None) or line.anywhere:
-                events = self._read_line(line, text if line.anywhere else subject, bar, offset)
+                events = self._read_line(line, text[:_FAR] if line.anywhere else subject, bar, offset)
                 if events is not None:
                     self.matched = line.name
                     return events

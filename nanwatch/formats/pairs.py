@@ -32,6 +32,7 @@ _PAIR = re.compile(
 _NOISE = re.compile(r"^(?:and|the|of|is|at|in|to|for|with|on|or|by|avg|average|mean|total|current)\s+", re.I)
 _TIME_UNITS = frozenset({"ms", "us", "s"})
 _DEPTH = 3
+_FAR = 8192  # characters of a frame in which pairs are looked for
 
 
 def read_pairs(text: str) -> list[Pair]:
@@ -42,7 +43,8 @@ def read_pairs(text: str) -> list[Pair]:
     """
     pairs = []
     position = 0
-    while match := _PAIR.search(text, position):
+    end = min(len(text), _FAR)
+    while match := _PAIR.search(text, position, end):
         name = match["name"]
         position = match.end()
         if match["blank"] and not is_known(name):

@@ -25,7 +25,7 @@ class Rule:
         row = loss_row(run)
         if row is None or not self._is_burst(row):
             return
-        seen = f" of {row.batch:,} batches ({row.nan_batches / row.batch:.2%})" if row.batch else " batches"
+        seen = f" of {row.batch:,} batches ({100 * row.nan_batches / row.batch:.2f} %)" if row.batch else " batches"
         end = projection(row, row.nan_batches)
         ahead = f", about {end:,} by its end" if end is not None else ""
         unit = "batch" if row.nan_batches == 1 else "batches"

@@ -34,7 +34,7 @@ class Rule:
             return
         yield Finding(
             self.name, "warning",
-            f"VRAM {usual:.4g} -> {peak:.4g} G ({peak - usual:+.2f} G, {peak / usual - 1:+.0%}) in epoch {row.epoch}",
+            f"VRAM {usual:.4g} -> {peak:.4g} G ({peak - usual:+.2f} G, {100 * (peak / usual - 1):+.0f} %) in epoch {row.epoch}",
             "", row.epoch, run.batch, row.vram_offset if row.vram_offset is not None else row.offset,
             {"peak_gb": peak, "usual_gb": round(usual, 4), "change_gb": round(peak - usual, 4)},
         )  # fmt: skip

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from nanwatch.model.alert import SEVERITIES, Alert, Severity
+from nanwatch.model.alert import Alert
 from nanwatch.model.run import Epoch, Run, Status
 
 if TYPE_CHECKING:
@@ -35,10 +35,15 @@ def iso(time: float | None) -> str | None:
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
 
 
-def health_of(alerts: list[Alert]) -> Severity | str:
-    """Return `ok`, `warning` or `critical`: the worst alert that fires."""
-    worst = max((SEVERITIES.index(a.severity) for a in alerts if a.state == "firing"), default=0)
-    return "ok" if worst == 0 else SEVERITIES[worst]
+Health = Literal["ok", "warning", "critical"]
+
+
+def health_of(alerts: list[Alert], status: Status) -> Health:
+    """Return how bad it is: the worst alert that fires, or what the status says where no rule spoke."""
+    firing = {a.severity for a in alerts if a.state == "firing"}
+    if "critical" in firing or status in ("failed", "crashed"):
+        return "critical"
+    return "warning" if "warning" in firing or status == "stalled" else "ok"
 
 
 def progress_of(run: Run) -> float | None:
@@ -112,7 +117,7 @@ def run_json(run: Run, alerts: list[Alert], status: Status) -> Json:
         "log": run.log,
         "format": run.format,
         "status": status,
-        "health": health_of(alerts),
+        "health": health_of(alerts, status),
         "epoch": run.epoch,
         "epochs": run.epochs,
         "batch": run.batch if run.epoch is not None or run.step is None else run.step,

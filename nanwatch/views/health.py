@@ -38,12 +38,8 @@ class RunView:
 
 def health(view: RunView) -> Health:
     """Return how bad it is: the worst alert that fires, or what the run's end says where no rule spoke."""
-    worst = health_of(view.alerts)
-    if worst == "critical" or view.status in ("failed", "crashed"):
-        return "critical"
-    if worst == "warning" or view.status == "stalled":
-        return "warning"
-    return "unknown" if view.status == "unknown" else "ok"
+    worst = health_of(view.alerts, view.status)
+    return "unknown" if worst == "ok" and view.status == "unknown" else worst
 
 
 def firing(view: RunView) -> list[Alert]:

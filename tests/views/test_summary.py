@@ -139,7 +139,7 @@ def full_size() -> RunView:
         grad_skips=72, skip_first=31, vram_gb=4.71,
     )  # fmt: skip
     alerts = [
-        alert("vram_jump", "warning", "VRAM 4.2 -> 4.71 G (+0.51 G, +12%) in epoch 4", 4, change_gb=0.51),
+        alert("vram_jump", "warning", "VRAM 4.2 -> 4.71 G (+0.51 G, +12 %) in epoch 4", 4, change_gb=0.51),
         alert("grad_skip", "critical", "72 optimizer steps skipped, as of batch 7,347", 4),
         alert("nan_loss", "warning", "loss is not finite since batch 32 of epoch 4", 4),
         alert("nan_burst", "critical", "73 NaN, as of batch 7,348", 4),
