@@ -224,7 +224,7 @@ def _pass_over(
         return start
     last = buffer.rfind(b"\r", begin, stop)
     if last > begin:
-        yield Passed(buffer[begin:last], locate(begin))
+        yield Passed(buffer, begin, last, locate(begin))
     text = clean(buffer[last + 1 : stop])
     if text and not text.isspace():
         yield Frame(text, locate(last + 1), FrameEnd.REDRAW)

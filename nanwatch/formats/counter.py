@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nanwatch.formats.bars import Bar
+from nanwatch.model.frame import Passed
 
 
 @dataclass(slots=True)
@@ -24,11 +25,11 @@ class BatchCounter:
     key: str = ""
     counter: int = -1
     repeats: int = 0
-    passed: bytes = b""
+    passed: Passed | None = None
 
     def number(self, bar: Bar, key: str, has_values: bool) -> int:
         """Return the batch that *bar* shows; *key* tells one bar from the next (the epoch's number)."""
-        passed, self.passed = self.passed, b""
+        passed, self.passed = self.passed, None
         if self.exact:
             return bar.n
         if key != self.key or bar.n < self.counter:
@@ -43,7 +44,7 @@ class BatchCounter:
             self.repeats = _frames_with(passed, bar) if passed else 0
             self.counter = bar.n
         else:
-            self.repeats += 1 + passed.count(b"\r")
+            self.repeats += 1 + (passed.buffer.count(b"\r", passed.begin, passed.end) if passed else 0)
             if self.exact is None and bar.n == 0 and has_values:
                 self.exact = False
         batch = self.counter + self.repeats
@@ -51,10 +52,16 @@ class BatchCounter:
 
     def forget(self) -> None:
         """Begin anew: another bar follows."""
-        self.key, self.counter, self.repeats, self.passed = "", -1, 0, b""
+        self.key, self.counter, self.repeats, self.passed = "", -1, 0, None
 
 
-def _frames_with(passed: bytes, bar: Bar) -> int:
+def _frames_with(passed: Passed, bar: Bar) -> int:
     """Count the frames at the end of *passed* that show the counter of *bar*."""
-    first = passed.find(b"| %d/%d " % (bar.n, bar.total or 0))
-    return passed.count(b"\r", passed.rfind(b"\r", 0, first)) if first >= 0 else 0
+    shown = b"| %d/%d " % (bar.n, bar.total or 0)
+    frames, end = 0, passed.end
+    while end > passed.begin:
+        begin = passed.buffer.rfind(b"\r", passed.begin, end)
+        if passed.buffer.find(shown, begin, end) < 0:
+            break
+        frames, end = frames + 1, begin
+    return frames

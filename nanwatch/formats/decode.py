@@ -97,7 +97,7 @@ class Decoder:
         self.matched = ""
         self.news: re.Pattern[bytes] | None = None
         self._news_source = b""
-        self._passed = b""
+        self._passed: Passed | None = None
         self._last_batch = 0
         self._news_pattern: re.Pattern[bytes] | None = None
         self._readers: dict[str, FrameReader] = {}
@@ -120,8 +120,7 @@ class Decoder:
 
     def pass_over(self, passed: Passed) -> None:
         """Take frames that framing passed over: they count when the next one is read."""
-        self._reader_now.state.counter.passed += passed.data
-        self._passed += passed.data
+        self._reader_now.state.counter.passed = self._passed = passed
 
     def mind_nan(self, news: bool) -> None:
         """Say whether losses that stay non-finite are news; what was decided without knowing is undone."""
@@ -215,7 +214,7 @@ class Decoder:
 
     def _tell_passed(self, bar: Bar, events: list[Event]) -> None:
         """Say in the event which batches were passed over, if they were non-finite as it is."""
-        passed, self._passed = self._passed, b""
+        passed, self._passed = self._passed, None
         last = self._last_batch
         event = events[0] if events else None
         if not isinstance(event, BatchDone) or event.batch is None:
@@ -225,7 +224,7 @@ class Decoder:
             if bar.style == "tqdm" and not self._reader_now.state.counter.exact:
                 event.passed = range(last + 1, event.batch)
             else:
-                event.passed = sorted({int(n) for n in re.findall(rb" (\d+)/%d " % (bar.total or 0), passed)})
+                event.passed = sorted({int(n) for n in re.findall(rb" (\d+)/%d " % (bar.total or 0), passed.data)})
 
     def _find_quiet(self, bar: Bar, events: list[Event]) -> None:
         if len(events) != 1 or not isinstance(events[0], BatchDone):

@@ -33,11 +33,9 @@ def news_source(
         return None
     if nan_is_news and not all(math.isfinite(v) for v in event.losses.values()):
         return None
-    if bar.postfix:
-        source = _postfix_source(bar, event, limits)
-    else:
-        source = _row_source(bar.text, event, limits)
-    return None if source is None else rb"\r(?!(?:\x1b\[K)?" + source.encode() + rb")"
+    source = _postfix_source(bar, event, limits) if bar.postfix else _row_source(bar.text, event, limits)
+    erase = rb"(?:\x1b\[K)?" if bar.style == "ultra" else b""
+    return None if source is None else rb"\r(?!" + erase + source.encode() + rb")"
 
 
 def _row_source(text: str, event: BatchDone, limits: Mapping[str, tuple[str, str]]) -> str | None:

@@ -47,7 +47,17 @@ class Frame(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """Superseded frames that the format declared quiet and that nobody read: `\\r`-begun frames in `data`."""
+    """Superseded frames that the format declared quiet and that nobody read: `buffer[begin:end]`, `\\r`-begun each.
 
-    data: bytes
+    The buffer is not copied: it is large, and hardly anybody looks into it.
+    """
+
+    buffer: bytes
+    begin: int
+    end: int
     offset: int
+
+    @property
+    def data(self) -> bytes:
+        """The frames' bytes."""
+        return self.buffer[self.begin : self.end]

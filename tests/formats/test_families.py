@@ -16,7 +16,7 @@ from nanwatch.views.contract import run_json
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "formats"
 LOGS = sorted(FOLDER.glob("*.log"))
-PLAIN = ("epoch", "epochs", "batch", "batches", "step", "steps", "nan_batches", "nan_onset", "grad_skips", "status")
+PLAIN = ("epoch", "epochs", "batch", "batches", "step", "steps", "nan_batches", "nan_onset", "grad_skips", "resumes", "status")
 CLOSE = ("vram_gb", "lr")
 
 
