@@ -17,7 +17,7 @@ from nanwatch.model.run import Run
 from nanwatch.tail.follower import Follower, Item
 from nanwatch.tail.writers import writers_of
 
-CHUNK = 1 << 20
+CHUNK = 1 << 21
 _QUIET = 60.0
 _SAMPLE = 4096
 

@@ -5,29 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
-from tests.support.facts import captures, check_facts, load_facts
+from tests.support.facts import captures, check_facts, load_facts, not_printed
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "captures"
 LOGS = captures(FOLDER)
-
-# Facts that the log itself does not print, so that no reader can know them: (log, check) -> why.
-# Both are shell patterns.
-NOT_IN_THE_LOG: dict[tuple[str, str], str] = {
-    ("cod_[!s]*", "series:val_loss"): "the trainer computes it, but prints the validation IoU only",
-    ("keras_3.15_pty_nan", "nan_batches"): "the bar is redrawn for some of the batches only",
-    ("pl_2.6_redirect_rich", "series:*"): "Rich, redirected, prints the last epoch only",
-}
-
-
-def excuse(log: str, check: str) -> tuple[str, str] | None:
-    """The entry that excuses this check of this log."""
-    return next((key for key in NOT_IN_THE_LOG if fnmatch(log, key[0]) and fnmatch(check, key[1])), None)
-
 
 def test_captures_are_here() -> None:
     """The captures with their facts have come with the checkout."""
@@ -53,6 +38,6 @@ def test_capture_is_understood(log: Path) -> None:
     wrong = [
         check
         for check in check_facts(load_facts(log), runs)
-        if not check.ok and not excuse(log.stem, check.name)
+        if not check.ok and not not_printed(log.stem, check.name)
     ]
     assert not wrong

@@ -50,8 +50,8 @@ _KERAS = re.compile(
     r"(?P<speed>[\d.]+(?:us|µs|ms|s)/\w+)?(?P<postfix>.*)$"
 )
 _RICH = re.compile(
-    r"(?<![━╸╺─])(?<![━╸╺─] )[━╸╺─]{3,}[━╸╺─ ]*\s(?P<n>\d{1,15})/(?P<total>\d{1,15}|--)\s++(?P<elapsed>\d+(?::\d\d)+)\s++•\s++"
-    r"(?P<eta>[\d:\-]++)\s++(?P<rate>[\d.]+it/s)?(?P<postfix>[^•]*)$"
+    r"(?<![━╸╺─])(?<![━╸╺─] )[━╸╺─]{3,}[━╸╺─ ]*\s(?P<n>\d{1,15})/(?P<total>\d{1,15}|--)\s++"
+    r"(?P<elapsed>\d+(?::\d\d)+)\s++•\s++(?P<eta>[\d:\-]++)\s++(?P<rate>[\d.]+it/s)?(?P<postfix>[^•]*)$"
 )
 
 

@@ -27,7 +27,6 @@ from nanwatch.formats.pairs import object_pairs, read_object, read_pairs
 from nanwatch.model.event import BatchDone, Event
 from nanwatch.model.names import label, role_of
 
-
 _FAR = 4096
 """Characters of a frame in which a pattern that may stand anywhere is looked for."""
 

@@ -34,12 +34,14 @@ _BATCH = re.compile(
     r"(?i)(?<![a-z_])(?:mini-?)?batch\b\s*+[:=#]?\s*+[\[(]?\s*+(?P<n>\d{1,12}+)(?!\.\d)(?:\s*+(?:/|of)\s*+(?P<total>\d{1,12}+))?"
 )
 _STEP = re.compile(
-    r"(?i)(?:^steps|(?<![a-z])(?:global[_ ])?(?:step|iter(?:ation)?|update|it))\b\s*+(?:\((?P<phase>\w+)\))?\s*+[:=#]?\s*+[\[(]?\s*+"
-    r"(?P<n>\d{1,12}(?:,\d{3})*+)(?!\.?\d)(?:\s*+(?:/|of)\s*+(?P<total>\d{1,12}(?:,\d{3})*+))?(?!\s*+(?:ms|s/))"
+    r"(?i)(?:^steps|(?<![a-z])(?:global[_ ])?(?:step|iter(?:ation)?|update|it))\b\s*+(?:\((?P<phase>\w+)\))?\s*+"
+    r"[:=#]?\s*+[\[(]?\s*+(?P<n>\d{1,12}(?:,\d{3})*+)(?!\.?\d)(?:\s*+(?:/|of)\s*+(?P<total>\d{1,12}(?:,\d{3})*+))?(?!\s*+(?:ms|s/))"
 )
 _OTHER_PHASE = re.compile(r"(?i)\b(?:epoch|iter|step)\((?:val|test|valid|eval)\)|\bepoch\W{0,4}\d+\W{1,4}valid\b")
 _PHASED = re.compile(
-    r"^\W*(?P<phase>train|val|valid|validation|test|eval)\w*+\s*+:?\s*+(?P<epoch>\d{1,9}+)?\s*+\[\s*+(?P<n>\d{1,12}+)/(?P<total>\d{1,12}+)", re.I
+    r"^\W*(?P<phase>train|val|valid|validation|test|eval)\w*+\s*+:?\s*+(?P<epoch>\d{1,9}+)?\s*+"
+    r"\[\s*+(?P<n>\d{1,12}+)/(?P<total>\d{1,12}+)",
+    re.IGNORECASE,
 )
 _BRACKETS = re.compile(r"^\W*\[\s*+(?P<n>\d{1,12}+)\s*+/\s*+(?P<total>\d{1,12}+)\s*+\]")
 _LEADING = re.compile(r"^\s*(?P<epoch>\d{1,9})(?P<epochs>)\|\d{1,12}\|")  # torchtune: `1|10|Loss: 1.2`
@@ -52,7 +54,8 @@ _VALIDATION = re.compile(
 )
 _TRAINING = re.compile(r"(?i)^\W*(?:train|training)\b|[\[(]\s*train\w*\s*[\])]")
 _NOTE = re.compile(
-    r"(?i)^\W*(?:new )?best\b|\b(?:best(?![\w ]{0,30}\s?[:=]?\s?-?[\d.])|sav(?:ed|ing)(?! dict)|early[- ]stop\w*|improv\w*|patience|resum\w*|loaded|loading|restor\w*|warning|"
+    r"(?i)^\W*(?:new )?best\b|\b(?:best(?![\w ]{0,30}\s?[:=]?\s?-?[\d.])|sav(?:ed|ing)(?! dict)|"
+    r"early[- ]stop\w*|improv\w*|patience|resum\w*|loaded|loading|restor\w*|warning|"
     r"deprecat\w*|namespace|summary|parameters|download\w*|scheduler|reducing|target|threshold|expected)\b"
 )
 _OTHER_BAR = re.compile(
@@ -60,7 +63,8 @@ _OTHER_BAR = re.compile(
     r"filter\w*|casting|fetching|upload\w*|preparing|creating|building|reading|computing|shards|running)\b"
 )
 _HEADER = re.compile(
-    r"(?i)^\W*(?:starting |begin(?:ning)? |training |train )*epoch\W*(?P<epoch>\d+)(?:\s*(?:/|of)\s*(?P<epochs>\d+))?\W*$"
+    r"(?i)^\W*(?:starting |begin(?:ning)? |training |train )*epoch\W*"
+    r"(?P<epoch>\d{1,9})(?:\s*(?:/|of)\s*(?P<epochs>\d{1,9}))?\W*$"
 )
 _PLAN = re.compile(
     r"(?i)(?<![a-z])(?:(?:num|max|total|n|number of)[_ ])?(?:train[_ ])?epochs\s*+[:=]\s*+(?P<epochs>\d{1,9})(?![\d.])"
@@ -69,9 +73,16 @@ _PLAN_FOR = re.compile(r"(?i)\b(?:training (?:\w+ )?for|max:) (?P<epochs>\d{1,9}
 _PLAN_BATCHES = re.compile(
     r"(?i)\b(?:train(?:ing)? )?(?:batches|steps)(?: per epoch)?\s*+[:=]\s*+(?P<batches>\d{1,9})(?![\d.])"
 )
-_SETTINGS = re.compile(r"^\W*(?:Namespace|Config|Args|Arguments|Hyperparameters|HParams|Settings)\w*+\W{0,8}?[(:]\s*+(?P<settings>.*\w=.*?)\)?$", re.I)
+_SETTINGS = re.compile(
+    r"^\W*(?:Namespace|Config|Args|Arguments|Hyperparameters|HParams|Settings)\w*+\W{0,8}?[(:]\s*+"
+    r"(?P<settings>.*\w=.*?)\)?$",
+    re.IGNORECASE,
+)
 _RATIO = re.compile(r"(?i)\b(?P<name>acc\w*+)\s*+[:=]?\s*+(?P<n>\d{1,12}+)\s*+/\s*+(?P<total>\d{1,12}+)(?!\.\d)")
-_EPOCH_TIME = re.compile(r"(?i)\b(?:time|took|dur(?:ation)?|elapsed)\s*+[:=]?\s*+(?P<time>\d++(?::\d\d)++|[\d.]++\s*+(?:s|sec\w*|m|min\w*|h)\b)")
+_EPOCH_TIME = re.compile(
+    r"(?i)\b(?:time|took|dur(?:ation)?|elapsed)\s*+[:=]?\s*+"
+    r"(?P<time>\d++(?::\d\d)++|[\d.]++\s*+(?:s|sec\w*|m|min\w*|h)\b)"
+)
 
 DECLARATION = Declaration("generic", "custom trainers: counters and name-value pairs", (), (), (), ())
 
@@ -181,8 +192,8 @@ class Generic:
             return [EpochStarted(offset, int(header["epoch"]), fields.epochs)]
         row = read_table_line(text, offset, self.state)
         if row is not None:
-            self.matched, events = row
-            return events
+            self.matched, told = row
+            return told
         events = self._read_pairs(text, read_pairs(text), offset) or self._read_plan(text, offset)
         return events or self._read_lr(text, offset)
 
@@ -240,8 +251,11 @@ class Generic:
                 metrics = {n if is_training(n) else f"train_{plain(n)}": v for n, v in metrics.items()}
             seconds = read_duration(time["time"]) if time else None
             return [
-                EpochDone(offset, as_counter(fields.epoch), fields.epochs, fields.losses, metrics, fields.lr, fields.vram, seconds)
-            ]
+                EpochDone(
+                    offset, as_counter(fields.epoch), fields.epochs, fields.losses, metrics, fields.lr,
+                    fields.vram, seconds,
+                )
+            ]  # fmt: skip
         self.matched = "batch"
         if not any(is_validation(n) for n in fields.metrics):
             return batch_done(offset, fields)
@@ -252,7 +266,7 @@ class Generic:
 
     def _stands_alone(self, text: str, fields: Fields) -> bool:
         """Tell whether a line without a counter is a measurement: it begins with one, and says nothing else."""
-        first = re.match(r"\W*([A-Za-z][\w@ /\-]*?)\s*[:= ]\s*[-+]?(?:\.?\d|nan|inf)", text, re.I)
+        first = re.match(r"\W*([A-Za-z][\w@ /\-]*?)\s*[:= ]\s*[-+]?(?:\.?\d|nan|inf)", text, re.IGNORECASE)
         if first is None or not is_known(first[1]) or len(text) > 300:
             return False
         rises = all(direction_of(n) for n in fields.metrics)

@@ -29,9 +29,10 @@ class Format(Reader):
             fraction = memory.pop("fraction", None)
             events = super().read(text, bar, offset)
             if events and fraction and bar.n:
-                event = events[0]
-                assert isinstance(event, BatchDone)
-                event.epochs = max(1, round(bar.total * fraction / bar.n))
+                epochs = max(1, round(bar.total * fraction / bar.n))
+                for event in events:
+                    if isinstance(event, BatchDone):
+                        event.epochs = epochs
             return events
         events = super().read(text, bar, offset)
         for event in events or ():

@@ -21,7 +21,9 @@ _SCALE = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 _MEMORY = re.compile(rf"\s*({NUMBER})\s*([KMGT]?)i?(B?)\Z", re.IGNORECASE)
 _RATE = re.compile(r"\s*([\d.]{1,20})\s*([kKMG]?)\s*(?:(s)/\w+|[a-zA-Z]+/s)")
 _STEP_TIME = re.compile(r"([\d.]{1,20})(us|µs|ms|s|min|h)/\w")
-_UNIT_SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_UNIT_SECONDS = {
+    "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0,
+}  # fmt: skip
 
 
 def read_number(text: str) -> float | None:

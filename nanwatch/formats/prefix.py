@@ -7,7 +7,8 @@ from datetime import datetime
 
 _TIME = re.compile(
     r"^\s*[\[(]?(?:(?P<iso>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?)"
-    r"|\d\d/\d\d(?:/\d{4})? \d\d:\d\d:\d\d[^\]\s]*(?: [\w.]+(?=\]))?|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d|\d\d:\d\d:\d\d(?:[.,]\d+)?)"
+    r"|\d\d/\d\d(?:/\d{4})? \d\d:\d\d:\d\d[^\]\s]*(?: [\w.]+(?=\]))?"
+    r"|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d|\d\d:\d\d:\d\d(?:[.,]\d+)?)"
     r"[\])]?[:,]?\s*(?:[-|]\s+)?"
 )
 _LEVEL = re.compile(r"^[^{}]{0,60}?\b(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL)\b[\])]?(?:[\s|:>\-]+|$)")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from statistics import median
 
 from nanwatch.config import VramJump
 from nanwatch.model.alert import Finding
-from nanwatch.model.run import Change, Run
+from nanwatch.model.run import Change, Epoch, Run
 
 
 class Rule:
@@ -30,11 +30,27 @@ class Rule:
             return
         usual = median(before)
         peak = row.vram_gb if row.vram_gb is not None else run.vram_gb or 0.0
-        if peak < usual * (1 + self.settings.percent / 100) or peak - usual < self.settings.gb - 1e-9:
+        if not self._is_jump(peak, usual):
             return
+        since = _since(run, row, lambda vram: self._is_jump(vram, usual))
+        when = f"in epoch {row.epoch}" if since is row else f"since epoch {since.epoch}"
         yield Finding(
             self.name, "warning",
-            f"VRAM {usual:.4g} -> {peak:.4g} G ({peak - usual:+.2f} G, {100 * (peak / usual - 1):+.0f} %) in epoch {row.epoch}",
-            "", row.epoch, run.batch, row.vram_offset if row.vram_offset is not None else row.offset,
+            f"VRAM {usual:.4g} -> {peak:.4g} G ({peak - usual:+.2f} G, {100 * (peak / usual - 1):+.0f} %) {when}",
+            "", since.epoch, run.batch, since.vram_offset if since.vram_offset is not None else since.offset,
             {"peak_gb": peak, "usual_gb": round(usual, 4), "change_gb": round(peak - usual, 4)},
         )  # fmt: skip
+
+    def _is_jump(self, peak: float, usual: float) -> bool:
+        settings = self.settings
+        return peak >= usual * (1 + settings.percent / 100) and peak - usual >= settings.gb - 1e-9
+
+
+def _since(run: Run, row: Epoch, is_jump: Callable[[float], bool]) -> Epoch:
+    """Return the first epoch of the stretch up to *row* that needs the higher memory."""
+    for epoch in sorted((e for e in run.table if 0 <= e < row.epoch), reverse=True):
+        vram = run.table[epoch].vram_gb
+        if vram is None or not is_jump(vram):
+            break
+        row = run.table[epoch]
+    return row

@@ -5,6 +5,10 @@ from __future__ import annotations
 from nanwatch.model.run import Epoch, Run
 
 
+_LEAST_COUNT = 3
+_LEAST_SHARE = 0.05
+
+
 def place(run: Run, row: Epoch, position: int | None) -> str:
     """Return `batch 32 of epoch 4`, `step 120`, or `epoch 4`."""
     if row.epoch == -1:
@@ -36,7 +40,12 @@ def clean_before(run: Run, row: Epoch) -> int | None:
 
 
 def projection(row: Epoch, count: int) -> int | None:
-    """Return what *count* comes to by the end of the epoch if it goes on like this, None if that cannot be told."""
+    """Return what *count* comes to by the end of the epoch if it goes on like this.
+
+    None if that cannot be told: too few so far, or too little of the epoch.
+    """
     if not row.batches or not row.batch or row.batch >= row.batches:
+        return None
+    if count < _LEAST_COUNT or row.batch < _LEAST_SHARE * row.batches:
         return None
     return round(count * row.batches / row.batch)

@@ -33,7 +33,7 @@ def _rank(name: str) -> int:
     role, direction = role_of(name), direction_of(name)
     if role not in ("metric", "loss") or not direction or is_training(name):
         return 4 if role == "loss" and direction else 9
-    if low in _FAVOURITES or low.removeprefix("val_") in _FAVOURITES:
+    if low in _FAVOURITES or low.removeprefix("val_") in _FAVOURITES or low.endswith("bbox_map"):
         return 0
     if direction > 0:
         return 1 if is_validation(name) else 2

@@ -78,7 +78,8 @@ def test_every_pattern_is_exercised(name: str) -> None:
     declaration = declarations()[name]
     matched = frozenset[str]().union(*(read(log).matched for log in LOGS))
     prefix = "speaker" if name == SPEAKERS else name
-    items = [item.name for item in (*declaration.lines, *declaration.tables, *declaration.objects)]
+    items = [line.name for line in declaration.lines]
+    items += [table.name for table in declaration.tables] + [item.name for item in declaration.objects]
     assert len(items) == len(set(items))
     assert [item for item in items if f"{prefix}: {item}" not in matched] == []
 

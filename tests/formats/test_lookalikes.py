@@ -1,5 +1,7 @@
 """Look-alikes stay silent: words, paths, settings and tables that only look like trouble."""
 
+# ruff: noqa: E501 (log lines are as long as they are)
+
 from __future__ import annotations
 
 import math
