@@ -37,19 +37,17 @@ def summary(arguments: argparse.Namespace) -> int:
     readings = [read_log(path, config.rules, cache, now, progress) for path in paths]
     if progress is not None:
         progress.clear()
-    if all(r.problem and not r.runs for r in readings):
-        for reading in readings[:-1]:
+    nothing = all(r.problem for r in readings)
+    if nothing:
+        for reading in readings:
             _say(f"{reading.log}: {reading.problem}")
-        if not arguments.json and not arguments.check:
-            raise NothingToRead(f"{readings[-1].log}: {readings[-1].problem}")
-        _say(f"{readings[-1].log}: {readings[-1].problem}")
     if arguments.json:
         _print_json(readings, now)
-    else:
+    elif not nothing:
         _print_summary(arguments, readings, now)
     if arguments.check:
         return _check(readings)
-    return 3 if all(r.problem and not r.runs for r in readings) else 0
+    return NothingToRead.exit_code if nothing else 0
 
 
 def tail(arguments: argparse.Namespace) -> int:

@@ -56,7 +56,7 @@ def read_log(
     finally:
         follower.close()
     if reading.problem is None and not any(_has_something(r) for r in reading.runs):
-        reading.problem = "no training found in it"
+        reading.problem = "no training found in it (nanwatch explain shows what was read)"
     return reading
 
 

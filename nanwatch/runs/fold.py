@@ -145,6 +145,8 @@ class LogRuns:
         else:
             fresh = _starts_over(run, epoch) or (bool(run.finished) and run.session_pending)
         if run.finished and not run.session_pending and not _starts_over(run, epoch):
+            if epoch is not None and run.epoch is not None and epoch > run.epoch:
+                run.finished = run.finished_offset = None  # another epoch: only a part had finished
             return run
         if fresh:
             return self._begin_run()

@@ -17,7 +17,8 @@ from nanwatch.views.contract import run_json
 FOLDER = Path(__file__).parents[2] / "fixtures" / "formats"
 LOGS = sorted(FOLDER.glob("*.log"))
 PLAIN = (
-    "epoch", "epochs", "batch", "batches", "step", "steps", "nan_batches", "nan_onset", "grad_skips", "resumes", "status",
+    "epoch", "epochs", "batch", "batches", "step", "steps", "nan_batches", "nan_onset", "grad_skips", "resumes",
+    "status",
 )  # fmt: skip
 CLOSE = ("vram_gb", "lr")
 
@@ -36,9 +37,8 @@ def summary_of(log: Path, *, every_event: bool = False, chunk: int = 1 << 18) ->
 def differences(truth: dict[str, Any], found: dict[str, Any]) -> list[str]:
     """Return each fact of *truth* that *found* does not state."""
     wrong = [f"{key}: {found[key]!r}, not {truth[key]!r}" for key in PLAIN if key in truth and found[key] != truth[key]]
-    for key in CLOSE:
-        if key in truth and not near(found[key], truth[key]):
-            wrong.append(f"{key}: {found[key]!r}, not {truth[key]!r}")
+    unlike = [key for key in CLOSE if key in truth and not near(found[key], truth[key])]
+    wrong += [f"{key}: {found[key]!r}, not {truth[key]!r}" for key in unlike]
     for group in ("losses", "metrics"):
         for name, value in truth.get(group, {}).items():
             if name not in found[group] or not near(found[group][name], value):
