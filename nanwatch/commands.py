@@ -28,7 +28,7 @@ def summary(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     now = time.time()
     paths = _paths(arguments, config)
-    progress = Progress() if sys.stderr.isatty() else None
+    progress = _progress()
     cache = None
     if not arguments.no_cache:
         from nanwatch.cache import Cache
@@ -58,7 +58,8 @@ def tail(arguments: argparse.Namespace) -> int:
     if arguments.events and not arguments.json:
         raise UsageError("--events goes with --json")
     patterns = arguments.logs or list(config.logs)
-    watch = _watch(arguments, patterns, config)
+    progress = _progress()
+    watch = _watch(arguments, patterns, config, progress)
     lines = None if arguments.json else PlainLines()
     first, told = True, set[str]()
     try:
@@ -69,6 +70,8 @@ def tail(arguments: argparse.Namespace) -> int:
                 elif not first:
                     for line in lines.lines(run, notice, time.time()):
                         print(line)
+            if first and progress is not None:
+                progress.clear()
             if first and lines is not None:
                 for pipeline in watch.pipelines.values():
                     for line in lines.where(pipeline.runs[-1], pipeline.alerts_of(pipeline.runs[-1]), time.time()):
@@ -100,13 +103,20 @@ def replay(arguments: argparse.Namespace) -> int:
             _say(f"{path}: {problem}")
             continue
         read = True
-        pipeline = LogPipeline(str(path), config.rules, every_event=arguments.events)
+        pipeline, progress = LogPipeline(str(path), config.rules, every_event=arguments.events), _progress()
         follower = Follower(path, chunk_size=1 << 20)
         for item in follower.poll():
             if isinstance(item, Discontinuity):
                 _say(f"{path}: {item.reason} while it was being read")
                 break
-            _print_replay(pipeline.feed(item), as_json, arguments.events, timeline_words)
+            notices = list(pipeline.feed(item))
+            if progress is not None and not notices:
+                progress(str(path), item.offset + len(item.data), follower.size)
+            elif progress is not None:
+                progress.clear()
+            _print_replay(notices, as_json, arguments.events, timeline_words)
+        if progress is not None:
+            progress.clear()
         follower.close()
         _print_replay(pipeline.finish(), as_json, arguments.events, timeline_words)
     if not read:
@@ -123,7 +133,10 @@ def explain(arguments: argparse.Namespace) -> int:
     problem = problem_of(path)
     if problem is not None:
         raise NothingToRead(f"{path}: {problem}")
-    found = explain_log(path)
+    progress = _progress()
+    found = explain_log(path, progress)
+    if progress is not None:
+        progress.clear()
     if arguments.json:
         print(json.dumps(explanation_json(found), ensure_ascii=False))
     else:
@@ -164,7 +177,13 @@ def _paths(arguments: argparse.Namespace, config: Config) -> list[Path]:
     return paths
 
 
-def _watch(arguments: argparse.Namespace, patterns: list[str], config: Config) -> Watch | PipeWatch:
+def _progress() -> Progress | None:
+    return Progress() if sys.stderr.isatty() else None
+
+
+def _watch(
+    arguments: argparse.Namespace, patterns: list[str], config: Config, progress: Progress | None
+) -> Watch | PipeWatch:
     from nanwatch.tail.tailer import Tailer
     from nanwatch.tail.wake import open_wake
     from nanwatch.watch import PipeWatch, Watch
@@ -179,7 +198,7 @@ def _watch(arguments: argparse.Namespace, patterns: list[str], config: Config) -
     wake = open_wake(discovery.folders(), "polling" if arguments.poll else "auto")
     if wake.note and not arguments.poll:
         _say(wake.note)
-    return Watch(Tailer(patterns, wake), config.rules, every_event=arguments.events)
+    return Watch(Tailer(patterns, wake), config.rules, every_event=arguments.events, progress=progress)
 
 
 def _say(text: str) -> None:

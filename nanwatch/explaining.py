@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nanwatch.formats.decode import Decoder
 from nanwatch.framing import Framer
-from nanwatch.model.frame import Chunk, Frame
+from nanwatch.model.frame import Chunk, Frame, Progress
 from nanwatch.tail.follower import Follower
 
 _SAMPLES = 20
@@ -40,11 +40,11 @@ class Explanation:
     unknown: dict[str, Matched] = field(default_factory=dict)
 
 
-def explain_log(path: Path) -> Explanation:
+def explain_log(path: Path, progress: Progress | None = None) -> Explanation:
     """Read the whole log at *path*, every frame of it."""
     found = Explanation(str(path))
     decoder = Decoder()
-    for frame in _frames(path):
+    for frame in _frames(path, progress):
         found.frames += 1
         found.truncated += bool(frame.lost)
         events = decoder.decode(frame)
@@ -71,7 +71,7 @@ def _first(name: str, frame: Frame) -> Matched:
     return Matched(name, 0, frame.offset, frame.text[:_SAMPLE_LENGTH])
 
 
-def _frames(path: Path) -> Iterator[Frame]:
+def _frames(path: Path, progress: Progress | None) -> Iterator[Frame]:
     follower, framer = Follower(path, chunk_size=1 << 20), Framer()
     try:
         for item in follower.poll():
@@ -79,6 +79,8 @@ def _frames(path: Path) -> Iterator[Frame]:
                 for frame in framer.feed(item.offset, item.data):
                     if isinstance(frame, Frame):
                         yield frame
+                if progress is not None:
+                    progress(str(path), item.offset + len(item.data), follower.size)
         yield from framer.reset()
     finally:
         follower.close()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nanwatch.cache import Cache, Remembered
 from nanwatch.config import Rules
 from nanwatch.model.alert import Alert
-from nanwatch.model.frame import Discontinuity
+from nanwatch.model.frame import Discontinuity, Progress
 from nanwatch.model.run import Run
 from nanwatch.tail.follower import Follower, Item
 from nanwatch.tail.writers import writers_of
@@ -21,8 +20,6 @@ CHUNK = 1 << 21
 _QUIET = 60.0
 _SAMPLE = 4096
 
-Progress = Callable[[str, int, int], None]
-"""Told now and then which log is being read, how many bytes of it are, and how many there are."""
 
 
 @dataclass(slots=True)
@@ -115,17 +112,14 @@ def _read(
         follower = Follower(follower.path, None, chunk_size=CHUNK)
         items, first = follower.poll(), None
     pipeline = LogPipeline(reading.log, rules, state)
-    done, told = 0, 0.0
     for item in _chain(first, items):
         if isinstance(item, Discontinuity):
             pipeline = LogPipeline(reading.log, rules)
             continue
         for _ in pipeline.feed(item):
             pass
-        done = item.offset + len(item.data)
-        if progress is not None and time.monotonic() - told > 0.1:
-            progress(reading.log, done, follower.size)
-            told = time.monotonic()
+        if progress is not None:
+            progress(reading.log, item.offset + len(item.data), follower.size)
     reading.problem = follower.problem
     position, kept = follower.position, dump_state(pipeline.state) if cache is not None else ""
     for _ in pipeline.finish() if settled else pipeline.catch_up():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nanwatch.clock import Clock, SystemClock
 from nanwatch.config import Rules
+from nanwatch.model.frame import Chunk, Progress
 from nanwatch.pipeline import LogPipeline, Notice
 from nanwatch.tail.stdin import StdinFollower
 from nanwatch.tail.tailer import Tailer
@@ -29,13 +30,19 @@ class Watch:
     """Reads what comes to the logs of *tailer* and reports it in the order in which it was read.
 
     What stands in the logs at the first look is history: its events bear no time. With `every_event`, every
-    frame is read.
+    frame is read. *progress* is told of the first look, which may be long.
     """
 
     def __init__(
-        self, tailer: Tailer, rules: Rules, clock: Clock | None = None, every_event: bool = False
+        self,
+        tailer: Tailer,
+        rules: Rules,
+        clock: Clock | None = None,
+        every_event: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         self._tailer = tailer
+        self._progress = progress
         self._rules = rules
         self._clock = clock or SystemClock()
         self._every_event = every_event
@@ -61,6 +68,9 @@ class Watch:
             followed = self._follow(path)
             yield from followed.pipeline.feed(item, now)
             grown.add(path)
+            if self._progress is not None and not self._live and isinstance(item, Chunk):
+                sizes = {log.path: log.size for log in self._tailer.logs}
+                self._progress(str(path), item.offset + len(item.data), sizes[path])
         time = self._clock.now()
         for path in grown:
             followed = self._followed[path]

@@ -90,7 +90,7 @@ class Fields:
         for role, pair in found.rest.items():
             if role == "epoch" and self.epoch is None:
                 self.epoch = as_epoch(pair.value)
-            elif role == "step" and self.step is None:
+            elif role == "step" and self.step is None and pair.value.is_integer():
                 self.step = as_counter(pair.value)
             elif role == "skips":
                 self.skips = as_counter(pair.value) or 0

@@ -38,12 +38,23 @@ _STEP = re.compile(
     r"[:=#]?\s*+[\[(]?\s*+(?P<n>\d{1,12}(?:,\d{3})*+)(?!\.?\d)(?:\s*+(?:/|of)\s*+(?P<total>\d{1,12}(?:,\d{3})*+))?(?!\s*+(?:ms|s/))"
 )
 _OTHER_PHASE = re.compile(r"(?i)\b(?:epoch|iter|step)\((?:val|test|valid|eval)\)|\bepoch\W{0,4}\d+\W{1,4}valid\b")
+_PHASE_HEADER = re.compile(  # what follows `Test Error:` is measured on held-out data
+    r"(?i)^\W{0,9}(?:val|valid|validation|test|eval|evaluation)\b[\w ]{0,20}:\s*$"
+)
 _PHASED = re.compile(
     r"^\W*(?P<phase>train|val|valid|validation|test|eval)\w*+\s*+:?\s*+(?P<epoch>\d{1,9}+)?\s*+"
     r"\[\s*+(?P<n>\d{1,12}+)/(?P<total>\d{1,12}+)",
     re.IGNORECASE,
 )
-_BRACKETS = re.compile(r"^\W*\[\s*+(?P<n>\d{1,12}+)\s*+/\s*+(?P<total>\d{1,12}+)\s*+\]")
+_BRACKETS = re.compile(
+    r"^\W*\[\s*+(?P<n>\d{1,12}+)\s*+/\s*+(?P<total>\d{1,12}+)\s*+\]"
+    r"|^\s*+(?P<bare>\d{1,9}+)/(?P<of>\d{1,9}+)\s*+(?=[:|,]|- )"
+)
+_TWO = re.compile(  # `[0/25][50/400]`, or `[1,  2000]` of PyTorch's tutorials
+    r"^\s*+\[\s*+(?P<epoch>\d{1,9}+)"
+    r"(?:/(?P<epochs>\d{1,9}+)\]\s*+\[\s*+(?P<n>\d{1,12}+)/(?P<total>\d{1,12}+)|,\s*+(?P<batch>\d{1,12}+))\]"
+)
+_BEHIND = re.compile(r"\s\[\s*+(?P<n>\d{1,12}+)/\s*+(?P<total>\d{1,12}+)\]\s*+$")
 _LEADING = re.compile(r"^\s*(?P<epoch>\d{1,9})(?P<epochs>)\|\d{1,12}\|")  # torchtune: `1|10|Loss: 1.2`
 _STEP_BAR = frozenset({"step", "steps", "global step", "training", "train"})
 _LR_ALONE = re.compile(r"(?i)^\W*(?:current |new )?(?:lr|learning[ _]rate)\s*+[:=]?\s*+(?P<lr>[\d.]++(?:e-?\d+)?)\W*$")
@@ -144,6 +155,8 @@ class Generic:
                 return None
             if fields.epoch is None:
                 fields.epoch = self.state.memory["epoch"]
+            if self._is_second(bar, fields.epoch):
+                return self._read_validation_bar(bar, offset)
             key = f"{alone.split('[')[0] if found is None else ''}{fields.epoch}"
             fields.batch = self._count(bar, key, has_values)
             fields.batches = bar.total
@@ -161,6 +174,15 @@ class Generic:
             if isinstance(event, BatchDone):
                 event.bar = True
         return events
+
+    def _is_second(self, bar: Bar, epoch: float) -> bool:
+        """Tell whether *bar* is another one, of another length, after this epoch's own was complete."""
+        memory = self.state.memory
+        if bar.total is not None and memory.get("complete") == epoch and memory.get("total") != bar.total:
+            return True
+        if bar.n == bar.total:
+            memory["complete"], memory["total"] = epoch, float(bar.total)
+        return False
 
     def _read_validation_bar(self, bar: Bar, offset: int) -> list[Event]:
         """A bar over held-out data says what was measured when it is complete; before that it is under way."""
@@ -190,6 +212,10 @@ class Generic:
             fields = Fields()
             self._take_epoch(fields, header)
             return [EpochStarted(offset, int(header["epoch"]), fields.epochs)]
+        if _PHASE_HEADER.match(text):
+            self.matched = "phase header"
+            self.state.memory["validation"] = 1.0
+            return []
         row = read_table_line(text, offset, self.state)
         if row is not None:
             self.matched, told = row
@@ -209,7 +235,7 @@ class Generic:
             if ratio and int(ratio["total"]):
                 pairs = [*pairs, Pair(ratio["name"], int(ratio["n"]) / int(ratio["total"]), ratio["n"], "")]
             fields.add(_unless_counter(pairs), {})
-        if _OTHER_PHASE.search(text):
+        if _OTHER_PHASE.search(text) or (pairs and self.state.memory.pop("validation", 0)):
             validation = True
         if not (fields.losses or fields.metrics):
             counts = fields.skips or fields.nans or fields.grad_norm is not None
@@ -300,15 +326,30 @@ class Generic:
             else:
                 fields.step, fields.steps = n, total
             return
-        brackets = _BRACKETS.match(text)
-        if brackets and epoch is None:
-            if "epoch" in self.state.memory and "brackets" not in self.state.memory:
-                fields.epoch = self.state.memory["epoch"]
-                fields.batch, fields.batches = int(brackets["n"]), int(brackets["total"])
-            else:
-                self.state.memory["brackets"] = 1.0
-                fields.epoch, fields.epochs = float(brackets["n"]), int(brackets["total"])
-                self.state.memory["epoch"] = fields.epoch
+        if epoch is None:
+            self._take_bare_counters(fields, text)
+
+    def _take_bare_counters(self, fields: Fields, text: str) -> None:
+        """Take counters without a name: what they count shows from whether an epoch is under way."""
+        memory = self.state.memory
+        two = _TWO.match(text)
+        if two:
+            self._take_epoch(fields, two)
+            fields.batch = int(two["n"] or two["batch"])
+            fields.batches = int(two["total"]) if two["total"] else None
+            return
+        under_way = "epoch" in memory and "brackets" not in memory
+        found = _BRACKETS.match(text) or (_BEHIND.search(text) if under_way else None)
+        if found is None:
+            return
+        named = found.groupdict()
+        n, total = int(named["n"] or named["bare"]), int(named["total"] or named["of"])
+        if under_way:
+            fields.epoch, fields.batch, fields.batches = memory["epoch"], n, total
+        else:
+            memory["brackets"] = 1.0
+            memory["epoch"] = float(n)
+            fields.epoch, fields.epochs = memory["epoch"], total
 
     def _take_object(self, fields: Fields, pairs: list[Pair]) -> None:
         fields.add(pairs, {})

@@ -27,7 +27,7 @@ _PAIR = re.compile(
     rf"(?<![\w@./])(?<!\w-)(?P<name>{_WORD}(?:[ ]{_WORD}){{0,3}}?)"
     rf"(?:['\"]?[ \t]*+(?:[:=：]|->)\s*+|(?P<blank>[ \t]++(?:-[ ])?))"
     rf"(?P<value>['\"]?{NUMBER}['\"]?)(?P<unit>[ ]?(?:[KMGT]i?[Bb]\b|[MG]\b|%|[mu]?s\b|it/s|s/it))?"
-    r"(?![\w.]{0,40}[A-Za-z/])(?!\.\d)"
+    r"(?![\w.]{0,40}[A-Za-z/])(?![.:\-]\d)"
 )
 _NOISE = re.compile(r"^(?:and|the|of|is|at|in|to|for|with|on|or|by|avg|average|mean|total|current)\s+", re.IGNORECASE)
 _TIME_UNITS = frozenset({"ms", "us", "s"})

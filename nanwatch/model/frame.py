@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
@@ -61,3 +62,7 @@ class Passed(NamedTuple):
     def data(self) -> bytes:
         """The frames' bytes."""
         return self.buffer[self.begin : self.end]
+
+
+Progress = Callable[[str, int, int], None]
+"""Told after each chunk which log is being read, how many bytes of it have been, and how many there are."""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import TextIO
+
+
+_PATIENCE = 0.3
+"""Seconds before progress is shown: what is done by then needs none."""
 
 
 def printable(text: str) -> str:
@@ -42,9 +47,13 @@ class Progress:
 
     def __init__(self) -> None:
         self.shown = False
+        self._next = time.monotonic() + _PATIENCE
 
     def __call__(self, log: str, done: int, size: int) -> None:
-        """Show how much of *log* has been read."""
+        """Show how much of *log* has been read, ten times a second at most."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + 0.1
         share = f"{100 * done // size} %" if size else ""
         print(f"\r\x1b[Kreading {printable(log)}  {share}  ({done / 1e6:,.0f} of {size / 1e6:,.0f} MB)",
               end="", file=sys.stderr, flush=True)  # fmt: skip

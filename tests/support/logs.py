@@ -8,12 +8,17 @@ from functools import cache
 from pathlib import Path
 
 from fixtures.stories import Facts, write_cod, write_yolo
+from nanwatch.config import Rules
 from nanwatch.framing import Framer
-from nanwatch.model.alert import Alert
+from nanwatch.model.alert import Alert, Finding
 from nanwatch.model.event import Event
 from nanwatch.model.frame import Chunk, Frame
 from nanwatch.pipeline import LogPipeline
+from nanwatch.rules.base import rule_types
 from nanwatch.runs.fold import LogRuns
+
+Told = tuple[str, str, int | None, int | None]
+"""A change of an alert: its rule, its severity or `resolved`, and the epoch and batch that it names."""
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
 
@@ -82,10 +87,10 @@ def alerts(pipeline: LogPipeline) -> list[Alert]:
     return [alert for run in pipeline.runs for alert in pipeline.alerts_of(run)]
 
 
-def told(data: bytes, rule: str | None = None) -> list[tuple[str, str, int | None, int | None]]:
+def told(data: bytes, rule: str | None = None) -> list[Told]:
     """Return each change of an alert in the order of the log: rule, severity or `resolved`, epoch, batch."""
     pipeline = LogPipeline("x.log")
-    found = []
+    found: list[Told] = []
     for step in (pipeline.feed(Chunk(0, data)), pipeline.finish()):
         for _, notice in step:
             if isinstance(notice, Alert) and rule in (None, notice.rule):
@@ -105,3 +110,24 @@ def fold(*events: Event) -> LogRuns:
 def lines(texts: Sequence[str]) -> bytes:
     """Return *texts* as lines of bytes."""
     return "".join(f"{text}\n" for text in texts).encode()
+
+
+def findings(rule: str, *events: Event, settings: object = None) -> list[Finding]:
+    """Return what the rule of this name finds in the run that *events* make."""
+    made = rule_types()[rule](settings if settings is not None else getattr(Rules(), rule))
+    return list(made.evaluate(fold(*events).current, None))
+
+
+def bars(epoch: int, *losses: str, total: int | None = None, more: str = "", epochs: int = 5) -> bytes:
+    """Return an epoch's bar as tqdm draws it, a redraw for each of *losses*."""
+    total = total or len(losses)
+    text = f"\rEpoch {epoch}/{epochs}:   0%|          | 0/{total} [00:00<?, ?it/s]"
+    for n, loss in enumerate(losses, start=1):
+        clock = f"[00:{n % 60:02}<00:09,  1.00it/s, loss={loss}{more}]"
+        text += f"\rEpoch {epoch}/{epochs}: {100 * n // total:3}%|{'#' * (10 * n // total):10}| {n}/{total} {clock}"
+    return (text + "\n").encode()
+
+
+def some(changes: Iterable[Told]) -> list[tuple[str, int | None]]:
+    """Return only what each change of `told` says it is, and its epoch."""
+    return [(word, epoch) for _, word, epoch, _ in changes]
