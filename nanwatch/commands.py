@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nanwatch.config import Config, load_config
 from nanwatch.errors import NothingToRead, UsageError
@@ -20,6 +20,7 @@ from nanwatch.views.terminal import Progress, has_color, is_unicode, printable, 
 if TYPE_CHECKING:
     from nanwatch.model.event import Event
     from nanwatch.model.run import Run
+    from nanwatch.pipeline import Notice
     from nanwatch.watch import PipeWatch, Watch
 
 
@@ -109,16 +110,13 @@ def replay(arguments: argparse.Namespace) -> int:
             if isinstance(item, Discontinuity):
                 _say(f"{path}: {item.reason} while it was being read")
                 break
-            notices = list(pipeline.feed(item))
-            if progress is not None and not notices:
+            _print_replay(pipeline.feed(item), as_json, arguments.events, timeline_words, progress)
+            if progress is not None:
                 progress(str(path), item.offset + len(item.data), follower.size)
-            elif progress is not None:
-                progress.clear()
-            _print_replay(notices, as_json, arguments.events, timeline_words)
+        follower.close()
+        _print_replay(pipeline.finish(), as_json, arguments.events, timeline_words, progress)
         if progress is not None:
             progress.clear()
-        follower.close()
-        _print_replay(pipeline.finish(), as_json, arguments.events, timeline_words)
     if not read:
         return NothingToRead.exit_code
     return 0
@@ -267,11 +265,16 @@ def _print_notice(run: Run, notice: Event | Alert, events: bool) -> None:
 
 
 def _print_replay(
-    notices: Iterable[tuple[Run, Event | Alert]], as_json: bool, events: bool, words: Any
+    notices: Iterable[Notice],
+    as_json: bool,
+    events: bool,
+    words: Callable[[Run, Alert], str],
+    progress: Progress | None,
 ) -> None:
     for run, notice in notices:
+        if progress is not None:
+            progress.clear()
         if as_json:
             _print_notice(run, notice, events)
         elif isinstance(notice, Alert):
             print(words(run, notice))
-

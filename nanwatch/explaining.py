@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nanwatch.formats.decode import Decoder
 from nanwatch.framing import Framer
-from nanwatch.model.frame import Chunk, Frame, Progress
+from nanwatch.model.frame import Chunk, Frame, Passed, Progress
 from nanwatch.tail.follower import Follower
 
 _SAMPLES = 20
@@ -44,8 +44,15 @@ def explain_log(path: Path, progress: Progress | None = None) -> Explanation:
     """Read the whole log at *path*, every frame of it."""
     found = Explanation(str(path))
     decoder = Decoder()
-    for frame in _frames(path, progress):
-        found.frames += 1
+    decoder.ceilings = _NoCeiling()  # nothing is judged here, so that no loss is too high to be passed over
+    decoder.mind_nan(False)
+    passed = 0
+    for frame in _frames(path, decoder, progress):
+        if isinstance(frame, Passed):
+            decoder.pass_over(frame)
+            passed = frame.buffer.count(b"\r", frame.begin, frame.end)
+            continue
+        found.frames += 1 + passed
         found.truncated += bool(frame.lost)
         events = decoder.decode(frame)
         if decoder.matched:
@@ -54,7 +61,7 @@ def explain_log(path: Path, progress: Progress | None = None) -> Explanation:
                 item = found.matched[decoder.matched] = _first(decoder.matched, frame)
             for event in events:
                 name = type(event).__name__
-                item.events[name] = item.events.get(name, 0) + 1
+                item.events[name] = item.events.get(name, 0) + 1 + passed
         else:
             found.unmatched += 1
             shape = re.sub(r"\d+", "0", frame.text[:_SAMPLE_LENGTH])
@@ -62,23 +69,32 @@ def explain_log(path: Path, progress: Progress | None = None) -> Explanation:
             if item is None and len(found.unknown) < _SAMPLES:
                 item = found.unknown[shape] = _first("", frame)
         if item is not None:
-            item.frames += 1
+            item.frames += 1 + passed  # what was passed over is alike
+        passed = 0
     found.format = decoder.format
     return found
+
+
+class _NoCeiling(dict[str, float]):
+    """Allows every loss any height."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __getitem__(self, name: str) -> float:
+        return 1e15
 
 
 def _first(name: str, frame: Frame) -> Matched:
     return Matched(name, 0, frame.offset, frame.text[:_SAMPLE_LENGTH])
 
 
-def _frames(path: Path, progress: Progress | None) -> Iterator[Frame]:
+def _frames(path: Path, decoder: Decoder, progress: Progress | None) -> Iterator[Frame | Passed]:
     follower, framer = Follower(path, chunk_size=1 << 20), Framer()
     try:
         for item in follower.poll():
             if isinstance(item, Chunk):
-                for frame in framer.feed(item.offset, item.data):
-                    if isinstance(frame, Frame):
-                        yield frame
+                yield from framer.feed(item.offset, item.data, lambda: decoder.news)
                 if progress is not None:
                     progress(str(path), item.offset + len(item.data), follower.size)
         yield from framer.reset()

@@ -52,8 +52,12 @@ class LogRuns:
 
     def apply(self, event: Event, now: float | None = None) -> int:
         """Apply *event*, seen at *now*, to the current run (or to a new one that it begins)."""
+        before = self.current
+        ended = _has_ended(before)
         change = self._apply(event)
         run = self.current
+        if ended and not _has_ended(before):
+            change |= Change.END  # training goes on: what told of the end must be asked again
         run.offset = event.offset
         if now is not None:
             run.updated_at = now
@@ -63,7 +67,7 @@ class LogRuns:
     def settle(self) -> int:
         """Take note that nobody writes the log any more: a run whose last epoch is complete has finished."""
         run = self.current
-        if run.finished or run.failure or run.interrupted or not is_complete(run):
+        if _has_ended(run) or not is_complete(run):
             return Change.NOTHING
         _close_epoch(run)
         run.finished = "its last epoch is complete"
@@ -135,8 +139,7 @@ class LogRuns:
     def _enter_session(self, epoch: int | None, step: int | None) -> Run:
         """Decide, with the first progress of a session, whether it is a new run or the old one going on."""
         run = self.current
-        ended = bool(run.finished or run.failure or run.interrupted)
-        if not (run.session_pending or ended):
+        if not (run.session_pending or _has_ended(run)):
             if _starts_over(run, epoch) and run.epochs is not None and (run.epoch or 0) >= run.epochs - 1:
                 return self._begin_run()
             return run
@@ -278,7 +281,11 @@ def _new_run(log: str, number: int) -> Run:
 
 
 def _has_begun(run: Run) -> bool:
-    return run.epoch is not None or run.step is not None or bool(run.failure or run.interrupted or run.finished)
+    return run.epoch is not None or run.step is not None or _has_ended(run)
+
+
+def _has_ended(run: Run) -> bool:
+    return bool(run.finished or run.failure or run.interrupted)
 
 
 def _starts_over(run: Run, epoch: int | None) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nanwatch.config import Rules, Switch
+from nanwatch.config import Rules
 from nanwatch.model.run import Change, Run
 from nanwatch.rules import base
 from nanwatch.rules.base import make_rules, rule_types
@@ -30,10 +30,8 @@ def test_a_rule_is_whole(name: str) -> None:
     assert rule.__doc__
     assert (__import__(rule.__module__, fromlist=["x"]).__doc__ or "").startswith(f"{name}: ")
     tests = (Path(__file__).parent / f"test_{name}.py").read_text()
-    assert "_fire" in tests or "def test_fires" in tests
-    assert "def test_look_alikes" in tests
-    assert "def test_resolves" in tests
-    assert "def test_from_the_log" in tests
+    for case in ("fires", "resolves", "look_alikes", "from_the_log"):
+        assert f"def test_{case}" in tests
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -44,7 +42,6 @@ def test_a_rule_has_its_settings(name: str) -> None:
     assert type(section).__doc__
     off = Rules()._replace(**{name: section._replace(enabled=False)})
     assert [rule.name for rule in make_rules(off)] == [n for n in NAMES if n != name]
-    assert len(section) > 1 or isinstance(section, Switch)
 
 
 @pytest.mark.parametrize("name", NAMES)

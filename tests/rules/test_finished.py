@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nanwatch.model.event import BatchDone, EpochDone, Event, Failure, Interrupted, RunFinished
+from nanwatch.model.event import BatchDone, EpochDone, Event, Failure, Interrupted, RunFinished, RunResumed
 from tests.support.logs import bars, capture, findings, told
 
 EPOCHS: list[Event] = [EpochDone(n, n, metrics={"IoU": v}) for n, v in [(1, 0.5), (2, 0.6), (3, 0.55)]]
@@ -27,8 +27,8 @@ def test_look_alikes() -> None:
 
 
 def test_resolves_when_training_goes_on() -> None:
-    """The news is withdrawn when the same run is trained on."""
-    assert not findings("finished", *EPOCHS, RunFinished(8), Failure(9, "killed", "Killed"))
+    """The news is withdrawn when the same run is resumed."""
+    assert not findings("finished", *EPOCHS, RunFinished(8), RunResumed(9, 4), EpochDone(10, 4, metrics={"IoU": 0.6}))
 
 
 def test_from_the_log() -> None:

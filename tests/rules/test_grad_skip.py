@@ -40,9 +40,15 @@ def test_a_scaler_may_adjust_itself() -> None:
 
 
 def test_resolves() -> None:
-    """It is over with its epoch, and says nothing of an epoch without skips."""
+    """It is over with its epoch."""
     assert not findings("grad_skip", *epoch(32), EpochStarted(40, 2))
+
+
+def test_look_alikes() -> None:
+    """Clean batches, and an epoch after one with skips, stay silent."""
+    assert not findings("grad_skip")
     assert not findings("grad_skip", BatchDone(1, epoch=1, batch=1, losses={"loss": 0.5}))
+    assert not findings("grad_skip", *epoch(32), BatchDone(1, epoch=2, batch=1, losses={"loss": 0.5}))
 
 
 def test_from_the_log() -> None:

@@ -38,4 +38,6 @@ def test_from_the_log() -> None:
         b"torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 24 GiB\n"
     )
     assert told(bars(1, "0.5", "0.4") + error, "oom")[0][:2] == ("oom", "critical")
+    over = told(bars(1, "0.5", "0.4") + error + bars(2, "0.5", "0.4"), "oom")
+    assert [word for _, word, _, _ in over] == ["critical", "resolved"]
     assert told(b"memory: 24 GiB, out of 32 GiB\n" + bars(1, "0.5", "0.4"), "oom") == []
