@@ -155,8 +155,8 @@ def _section(kind: Any, data: object, place: str) -> Any:
 
 
 def _scalar(hint: type, value: object, place: str) -> object:
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and type(value) is int:
+        value = float(value)
     if type(value) is not hint:
         words = {bool: "true or false", int: "a whole number", float: "a number"}
         raise UsageError(f"{place}: expected {words[hint]}, found {value!r}")

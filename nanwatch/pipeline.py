@@ -76,6 +76,7 @@ class LogPipeline:
         self.decoder = Decoder(state.decoder)
         self.log_runs = LogRuns(log, state.runs or None)
         self.every_event = every_event
+        self.decoder.seeks_news = not every_event
         self.frames = 0
         self._alerts = {number: Alerts(history) for number, history in state.alerts.items()}
         self._rules: list[tuple[Rule, int]] = [(r, r.wakes) for r in make_rules(rules or Rules())]

@@ -49,7 +49,7 @@ BARS = [
 CUTS = st.lists(st.integers(0, 1 << 40), max_size=12)
 LOSS = re.compile(rb"(?<=[ =])\d\.\d\d\d(?=[ ,\]])")
 VRAM = re.compile(rb"(?<= )\d\.\d+(?=G )")
-few = settings(max_examples=6, deadline=None)
+few = settings(max_examples=6, deadline=None, derandomize=True)
 
 
 def sample(name: str) -> bytes:
@@ -86,7 +86,7 @@ def test_small_chunks_change_nothing(name: str, size: int) -> None:
 
 @pytest.mark.parametrize("name", BARS)
 @given(data=st.data())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8, deadline=None, derandomize=True)
 def test_one_odd_frame_is_never_missed(name: str, data: st.DataObject) -> None:
     """A single frame with a spike, a NaN or another VRAM figure counts the same with and without shortcuts."""
     log = sample(name)
@@ -188,22 +188,30 @@ def facts(pipeline: LogPipeline) -> list[object]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in BARS if "cod" not in name])
+@pytest.mark.parametrize("name", BARS)
 @given(cuts=CUTS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12, deadline=None, derandomize=True)
 def test_reading_along_agrees_with_reading_afterwards(name: str, cuts: list[int]) -> None:
     """Whoever reads a bar while it is drawn, torn anywhere, counts and alerts as whoever reads it later."""
     assert facts(live(sample(name), cuts)) == facts(read(sample(name)))
 
 
-@pytest.mark.xfail(reason="formats/decode.py, is_whole: a generic redraw without a bar counts as whole", strict=True)
-@pytest.mark.parametrize("torn", [b"Epoch 12/1", b"Epoch 12/150 [Val]:"])
-def test_a_torn_bar_of_a_custom_trainer_waits(torn: bytes) -> None:
-    """A bar that is torn before its counter is still being written, whoever draws it."""
-    draw = b"\rEpoch 12/150 [Train]:  %d0%%|###| %d/9 [00:01<00:09,  1.00it/s, loss=0.5]"
-    bars = b"".join(draw % (n, n) for n in range(1, 10))
-    data = bars + b"\n\rEpoch 12/150 [Val]:  50%|###| 1/2 [00:01<00:09,  1.00it/s]\r"
-    assert facts(live(data, [data.rindex(torn) + len(torn)])) == facts(read(data))
+DRAW = "\rEpoch 12/150 [%s]:  %d0%%|###| %d/9 [00:01<00:09,  1.00it/s%s]"
+TRAIN = "".join(DRAW % ("Train", n, n, ", loss=0.5") for n in range(1, 10))
+
+
+@pytest.mark.parametrize("torn", ["Epoch 12/1", "[Val]: ", "1.00i", "1.00it/s]\u26a0 Non-finite gradient, skipping opt"])
+def test_a_torn_bar_waits_for_its_rest(torn: str) -> None:
+    """A bar that is torn within its text, or in a line glued to it, is still being written: it waits."""
+    guard = "\u26a0 Non-finite gradient, skipping optimizer step\n"
+    raw = f"{TRAIN}\n{DRAW % ('Val', 4, 4, '')}{guard}{DRAW % ('Val', 5, 5, '')}\r".encode()
+    end = raw.rindex(torn.encode()) + len(torn.encode())
+    pipeline = LogPipeline("x.log")
+    list(pipeline.feed(Chunk(0, raw[:end])))
+    assert list(pipeline.catch_up()) == []
+    assert raw[:end].endswith(pipeline.framer.state.pending)
+    assert pipeline.framer.state.pending
+    assert facts(live(raw, [end])) == facts(read(raw))
 
 
 def test_a_nan_in_the_unfinished_frame_is_told_at_once() -> None:

@@ -71,12 +71,16 @@ def make_reader(name: str, state: ReaderState | None = None) -> FrameReader:
 
 @dataclass(slots=True)
 class DecoderState:
-    """What the decoder carries from frame to frame: the format that was recognised and what it remembers."""
+    """What the decoder carries from frame to frame: the format that was recognised and what it remembers.
+
+    `draws_bars` tells whether the last redraw was a bar's.
+    """
 
     format: str = ""
     frames: int = 0
     rival: str = ""
     rival_claims: int = 0
+    draws_bars: bool = False
     readers: dict[str, ReaderState] = field(default_factory=dict)
     traceback: TracebackState = field(default_factory=TracebackState)
 
@@ -87,14 +91,15 @@ class Decoder:
     `format` is the name of the format that was recognised, `matched` says what the last frame was taken for.
     `news` is the pattern by which framing may pass over frames that are none (None: read each of them);
     `ceilings` are the highest losses that are no news; where `nan_is_news` is False, nor are losses that stay
-    non-finite. With `news` unused every frame is read, and the run
-    that comes of it is the same.
+    non-finite. Without `seeks_news` no pattern is offered and every frame is read; the run that comes of it is
+    the same.
     """
 
     def __init__(self, state: DecoderState | None = None) -> None:
         self.state = state or DecoderState()
         self.ceilings: Mapping[str, float] = {}
         self.nan_is_news = True
+        self.seeks_news = True
         self.matched = ""
         self.news: re.Pattern[bytes] | None = None
         self._news_source = b""
@@ -132,9 +137,10 @@ class Decoder:
     def is_whole(self, frame: Frame) -> bool:
         """Tell whether an unfinished redraw has all its text, so that it may be read before what ends it."""
         bar = read_bar(frame.text)
-        if bar is None:
-            return self.format == Generic.name
-        return bar.whole or bar.style in ("keras", "rich") or bool(frame.text[bar.end :].strip())
+        if bar is None:  # where bars are drawn, what is none yet is one that is still being written
+            return self.format == Generic.name and not self.state.draws_bars
+        # What stands behind a bar is somebody else's line, which is whole when its newline has come.
+        return (bar.whole or bar.style in ("keras", "rich")) and not frame.text[bar.end :].strip()
 
     def _decode(self, text: str, offset: int, end: FrameEnd, parts: int = _MOST_PARTS) -> list[Event]:
         traceback = self._traceback
@@ -160,7 +166,11 @@ class Decoder:
         if bar is not None:
             self._tell_passed(bar, events)
             if end is FrameEnd.REDRAW:
-                self._find_quiet(bar, events)
+                self.state.draws_bars = True
+                if self.seeks_news:
+                    self._find_quiet(bar, events)
+        elif end is FrameEnd.REDRAW:
+            self.state.draws_bars = False
         return events
 
     def _read(self, text: str, bar: Bar | None, offset: int) -> list[Event]:

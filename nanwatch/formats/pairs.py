@@ -6,6 +6,7 @@ import ast
 import json
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -70,7 +71,9 @@ def read_object(text: str) -> dict[str, object] | None:
         value = json.loads(text)
     except (ValueError, RecursionError):
         try:
-            value = ast.literal_eval(re.sub(r"(?<=[:\s\[,])(-?)(nan|inf)\b", _quoted, text))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # `1or` in a log is not the user's code
+                value = ast.literal_eval(re.sub(r"(?<=[:\s\[,])(-?)(nan|inf)\b", _quoted, text))
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             return None
     return {str(k): v for k, v in value.items()} if isinstance(value, dict) else None
