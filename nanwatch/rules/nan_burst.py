@@ -9,6 +9,9 @@ from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Epoch, Run
 from nanwatch.rules.words import key_of, loss_row, number_of, place, projection
 
+_KEPT = 3
+"""For so many batches the run itself keeps the shortest span."""
+
 
 class Rule:
     """Fires when three non-finite batches stand within a hundred, or twenty in a row; resolves with the epoch."""
@@ -40,5 +43,16 @@ class Rule:
         )  # fmt: skip
 
     def _is_burst(self, row: Epoch) -> bool:
-        tight = row.nan_tightest is not None and row.nan_tightest <= self.settings.within
-        return tight or row.nan_longest >= self.settings.streak
+        if row.nan_longest >= self.settings.streak:
+            return True
+        count = max(1, self.settings.batches)
+        tightest = row.nan_tightest if count == _KEPT else _tightest(row.nan_mask, count)
+        return tightest is not None and tightest <= self.settings.within
+
+
+def _tightest(mask: int, count: int) -> int | None:
+    """Return the shortest span of batches that holds *count* of those in *mask*."""
+    if mask.bit_count() < count:
+        return None
+    places = [place for place, bit in enumerate(reversed(f"{mask:b}")) if bit == "1"]
+    return min(last - first + 1 for first, last in zip(places, places[count - 1 :], strict=False))

@@ -28,14 +28,11 @@ from nanwatch.model.event import (
 )
 from nanwatch.model.names import is_validation
 from nanwatch.model.run import Change, Epoch, Run, RunFailure
+from nanwatch.runs.counting import count_loss, count_nan, note_vram, step_skipped, watch_losses
+from nanwatch.runs.epochs import close_epoch, enter_epoch, is_complete, is_restarted, restart_epoch
 from nanwatch.runs.primary import choose_primary, evaluate, record
 
-_ROWS = 4096
 _RUNS = 64
-_MASK_BITS = 1 << 22
-_WARM_UP = 100
-_SPIKE = 10.0
-_DENSE_SKIPS, _DENSE_SPAN = 10, 1000
 
 
 class LogRuns:
@@ -69,7 +66,7 @@ class LogRuns:
         run = self.current
         if _has_ended(run) or not is_complete(run):
             return Change.NOTHING
-        _close_epoch(run)
+        close_epoch(run)
         run.finished = "its last epoch is complete"
         run.finished_offset = run.offset
         if run.epochs is None and run.epoch is not None and not run.steps:
@@ -88,7 +85,7 @@ class LogRuns:
             case ValidationDone():
                 return _validation_done(run, event)
             case StepSkipped():
-                return _step_skipped(run, event)
+                return step_skipped(run, event)
             case SessionStarted():
                 return self._session_started(event)
             case RunResumed():
@@ -160,7 +157,7 @@ class LogRuns:
 
     def _begin_run(self) -> Run:
         old = self.current
-        _close_epoch(old)
+        close_epoch(old)
         run = _new_run(self.log, old.number + 1)
         run.format, run.hyperparameters = old.format, old.hyperparameters
         self.runs.append(run)
@@ -178,7 +175,7 @@ class LogRuns:
         if event.epochs is not None:
             run.epochs = event.epochs
         if event.epoch != run.epoch:
-            _enter_epoch(run, event.epoch, event.offset)
+            enter_epoch(run, event.epoch, event.offset)
             return Change.EPOCH | Change.PROGRESS
         return Change.PROGRESS
 
@@ -195,7 +192,7 @@ class LogRuns:
         if event.epochs is not None:
             run.epochs = event.epochs
         if epoch is not None and epoch != run.epoch:
-            _enter_epoch(run, epoch, event.offset)
+            enter_epoch(run, epoch, event.offset)
             change |= Change.EPOCH
         row = run.current
         if event.step is not None:
@@ -204,8 +201,8 @@ class LogRuns:
         if event.batch == 0 and event.bar and row is not None and row.batch:
             return change  # a bar that is put back to its start: what it shows is old
         if event.batch is not None:
-            if row is not None and row.batch and (run.epoch_pending or _restarted(row, event)):
-                _restart_epoch(run, row, event.offset)
+            if row is not None and row.batch and (run.epoch_pending or is_restarted(row, event)):
+                restart_epoch(run, row, event.offset)
             run.epoch_pending = False
             run.batch = event.batch
             run.batches = event.batches if event.batches is not None else run.batches
@@ -213,12 +210,12 @@ class LogRuns:
                 row.batch = max(row.batch, event.batch)
                 row.batches = event.batches if event.batches is not None else row.batches
         _show(run, row, event)
-        change |= _count_loss(run, row, event)
-        change |= _vram(run, row, event.vram_gb, event.offset)
+        change |= count_loss(run, row, event)
+        change |= note_vram(run, row, event.vram_gb, event.offset)
         _take_bar_metrics(run, row, event)
         if row is not None and event.elapsed is not None and event.batch is not None:
             row.seconds = event.elapsed
-        _watch_losses(run, row, event)
+        watch_losses(run, row, event)
         return change
 
     def _epoch_done(self, event: EpochDone) -> int:
@@ -229,7 +226,7 @@ class LogRuns:
         if run.epoch is None or epoch > run.epoch or _starts_over_epoch(run, epoch):
             run = self._enter_session(epoch, None)
             if epoch != run.epoch:
-                _enter_epoch(run, epoch, event.offset)
+                enter_epoch(run, epoch, event.offset)
         if event.epochs is not None:
             run.epochs = event.epochs
         row = run.table.get(epoch)
@@ -246,34 +243,11 @@ class LogRuns:
             run.lr = run.lr if event.lr is None else event.lr
             run.phase = "train"
         run.metrics.update(event.metrics)
-        change = Change.PROGRESS | Change.METRICS | _vram(run, row, event.vram_gb, event.offset)
+        change = Change.PROGRESS | Change.METRICS | note_vram(run, row, event.vram_gb, event.offset)
         if not row.batch and any(not math.isfinite(v) for v in event.losses.values()):
-            change |= _count_nan(run, row, 1, event.offset)
+            change |= count_nan(run, row, 1, event.offset)
         evaluate(run, row, event.offset)
         return change
-
-
-def is_complete(run: Run) -> bool:
-    """Tell whether the log shows a whole training: the last planned epoch (or step) to its end.
-
-    Where the plan is not printed, a run of epoch lines is whole after each of them.
-    """
-    row = run.current
-    if run.steps and run.step is not None:
-        return run.step >= run.steps
-    if row is None:
-        return False
-    last = run.epochs is None or run.epoch is None or run.epoch >= run.epochs - (run.first_epoch == 0)
-    if not last:
-        return False
-    if row.batch == 0:
-        return row.done
-    if row.batches is None or row.batch < row.batches:
-        return row.done and not row.batch
-    earlier = [e for e in run.table.values() if e is not row]
-    if any(e.metrics for e in earlier) and not (row.metrics or run.unsure):
-        return False  # its validation is still to come
-    return run.epochs is not None
 
 
 def _new_run(log: str, number: int) -> Run:
@@ -327,67 +301,6 @@ def _reopen(run: Run) -> None:
         run.batch = 0
 
 
-def _enter_epoch(run: Run, epoch: int, offset: int) -> None:
-    _close_epoch(run)
-    for later in [e for e in run.table if e > epoch]:
-        run.table[later].done = False
-    if run.first_epoch is None or epoch < run.first_epoch:
-        run.first_epoch = epoch
-    run.carried = {**run.metrics}
-    run.unsure = {}
-    run.epoch_pending = False
-    run.epoch = epoch
-    run.batch = 0 if run.batch is not None else None
-    run.final_validation = False
-    row = run.table.get(epoch)
-    if row is None:
-        run.table[epoch] = Epoch(epoch, offset=offset)
-        _thin(run)
-    else:
-        _restart_epoch(run, row, offset)
-
-
-def _restarted(row: Epoch, event: BatchDone) -> bool:
-    """A bar may step back by a batch when it is drawn again; one that begins anew is another attempt."""
-    batch = event.batch or 0
-    return row.batch - batch > 2 and (batch <= 2 or row.batch - batch > row.batch // 2)
-
-
-def _restart_epoch(run: Run, row: Epoch, offset: int) -> None:
-    row.attempts += 1
-    row.batch, row.offset, row.done, row.validated = 0, offset, False, False
-    row.losses, row.metrics, row.seconds = {}, {}, None
-    row.nan_last, row.nan_streak_from = [], None
-    run.carried, run.unsure = {**run.metrics}, {}
-
-
-def _close_epoch(run: Run) -> None:
-    """Take what a bar showed unchanged through the whole epoch for its own value after all."""
-    row = run.current
-    if row is None:
-        return
-    if run.unsure and not row.metrics.keys() >= run.unsure.keys() and row.batches and row.batch >= row.batches:
-        row.metrics.update({n: v for n, v in run.unsure.items() if n not in row.metrics})
-    run.unsure = {}
-    row.done = True
-    evaluate(run, row, run.offset)
-    finite = {n: abs(v) for n, v in row.losses.items() if math.isfinite(v) and v}
-    run.ceilings.update({n: _SPIKE * v for n, v in finite.items()})
-
-
-def _thin(run: Run) -> None:
-    """Keep memory bounded: of the older half of a very long table, every second clean row goes."""
-    if len(run.table) <= _ROWS:
-        return
-    older = sorted(run.table)[: _ROWS // 2]
-    best = run.best.epoch if run.best else None
-    for epoch in older[1::2]:
-        row = run.table[epoch]
-        if not row.nan_batches and not row.grad_skips and epoch != best:
-            del run.table[epoch]
-            run.epochs_dropped += 1
-
-
 def _plan(run: Run, event: RunPlanned) -> None:
     run.epochs = event.epochs if event.epochs is not None else run.epochs
     run.steps = event.steps if event.steps is not None else run.steps
@@ -426,92 +339,6 @@ def _take_bar_metrics(run: Run, row: Epoch | None, event: BatchDone) -> None:
         row.metrics[name] = value
 
 
-def _count_loss(run: Run, row: Epoch | None, event: BatchDone) -> int:
-    position = event.batch if event.batch is not None else event.step
-    if position is None:
-        if not event.losses:
-            return Change.NOTHING
-        run.observations += 1
-        position = run.observations
-    elif event.batch == 0 and event.bar:
-        return Change.NOTHING  # nothing is done yet: what a bar shows here is the epoch before
-    bad = any(not math.isfinite(v) for v in event.losses.values())
-    if event.grad_norm is not None and not math.isfinite(event.grad_norm):
-        run.hidden_nan = run.hidden_nan or not bad
-        bad = True
-    if row is None:
-        if not bad:
-            return Change.NOTHING
-        row = run.table.get(-1)
-    if bad:
-        for batch in event.passed:
-            _count_nan(run, row, batch, event.offset)
-        return _count_nan(run, row, position, event.offset)
-    if row is not None and event.losses:
-        row.nan_streak_from = None
-        bit = 1 << position if position < _MASK_BITS else 0
-        if row.nan_mask & bit and row.nan_last and row.nan_last[-1] == position and position != row.nan_onset:
-            # Drawn again with a finite loss: what was seen first was the batch before.
-            row.nan_mask &= ~bit
-            row.nan_batches -= 1
-            run.nan_batches -= 1
-            row.nan_last.pop()
-    return Change.NOTHING
-
-
-def _count_nan(run: Run, row: Epoch | None, position: int, offset: int) -> int:
-    if row is None:
-        # A run without epochs keeps its counters in one nameless row.
-        row = run.table.setdefault(-1, Epoch(-1, offset=offset))
-    bit = 1 << position if position < _MASK_BITS else 0
-    if bit and row.nan_mask & bit:
-        _streak(row, position)
-        return Change.NAN
-    row.nan_mask |= bit
-    row.nan_batches += 1
-    run.nan_batches += 1
-    if row.nan_onset is None:
-        row.nan_onset, row.nan_offset = position, offset
-    if run.nan_onset is None:
-        run.nan_onset, run.nan_offset = (None if row.epoch == -1 else row.epoch, position), offset
-    row.nan_last = [*row.nan_last[-2:], position]
-    if len(row.nan_last) == 3:
-        span = row.nan_last[2] - row.nan_last[0] + 1
-        if span > 0:
-            row.nan_tightest = min(span, row.nan_tightest or span)
-    _streak(row, position)
-    return Change.NAN
-
-
-def _streak(row: Epoch, position: int) -> None:
-    if row.nan_streak_from is None:
-        row.nan_streak_from = position
-    row.nan_longest = max(row.nan_longest, position - row.nan_streak_from + 1)
-
-
-def _vram(run: Run, row: Epoch | None, vram: float | None, offset: int) -> int:
-    if not vram:
-        return Change.NOTHING  # a machine without a GPU prints 0G
-    run.vram_gb = vram
-    if row is None or (row.vram_gb is not None and vram <= row.vram_gb):
-        return Change.NOTHING
-    row.vram_gb, row.vram_offset = vram, offset
-    return Change.VRAM
-
-
-def _watch_losses(run: Run, row: Epoch | None, event: BatchDone) -> None:
-    """Note losses above the ceiling, ten times what the last epoch ended with (the first epoch: what it had after its warm-up)."""
-    if row is None or not event.losses:
-        return
-    for name, value in event.losses.items():
-        ceiling = run.ceilings.get(name)
-        if ceiling is None:
-            if (event.batch or 0) >= _WARM_UP and math.isfinite(value) and value:
-                run.ceilings[name] = _SPIKE * abs(value)
-        elif math.isfinite(value) and value > ceiling:
-            row.loss_peaks[name] = max(value, row.loss_peaks.get(name, value))
-
-
 def _validation_done(run: Run, event: ValidationDone) -> int:
     metrics: dict[str, float] = {**event.losses, **event.metrics}
     if run.final_validation or event.final or (run.finished and not run.session_pending):
@@ -543,34 +370,10 @@ def _record_without_epochs(run: Run, metrics: Mapping[str, float], event: Valida
         record(run, position, metrics[run.primary_metric], event.offset)
 
 
-def _step_skipped(run: Run, event: StepSkipped) -> int:
-    row = run.current
-    if row is None:
-        row = run.table.setdefault(-1, Epoch(-1, offset=event.offset))
-    run.grad_skips += event.count
-    row.grad_skips += event.count
-    row.skip_kinds[event.kind] = row.skip_kinds.get(event.kind, 0) + event.count
-    if row.skip_first is None:
-        row.skip_first = run.batch if run.batch is not None else run.step
-        row.skip_offset = event.offset
-    position = _position(run)
-    run.skip_positions = [*run.skip_positions[-(_DENSE_SKIPS - 1) :], position]
-    if len(run.skip_positions) == _DENSE_SKIPS and position - run.skip_positions[0] < _DENSE_SPAN:
-        row.skips_dense = True
-    return Change.SKIP
-
-
-def _position(run: Run) -> int:
-    """Return the number of batches since the run began, as far as its counters tell."""
-    if run.epoch is not None and run.batches:
-        return (run.epoch - (run.first_epoch or 0)) * run.batches + (run.batch or 0)
-    return run.step if run.step is not None else run.observations
-
-
 def _ended(run: Run, event: Failure | Interrupted | ProcessExited | RunFinished) -> int:
     match event:
         case RunFinished():
-            _close_epoch(run)
+            close_epoch(run)
             run.finished, run.finished_offset = event.message or "the trainer said so", event.offset
         case Interrupted():
             run.interrupted = event.message or "interrupted"
@@ -590,7 +393,7 @@ def _exited(run: Run, event: ProcessExited) -> None:
         run.interrupted = f"exit code {event.code}"
     elif event.code == 0:
         if run.finished is None and _has_begun(run):
-            _close_epoch(run)
+            close_epoch(run)
             run.finished, run.finished_offset = "exit code 0", event.offset
     else:
         kind = "killed" if event.code > 128 else "exception"

@@ -47,6 +47,16 @@ def test_a_running_mean_that_stays_nan() -> None:
     assert findings("nan_burst", *epoch(1, set(range(10, 30))), settings=settings)
 
 
+@pytest.mark.parametrize(
+    ("batches", "nan", "fires"),
+    [(1, {7}, True), (2, {7, 106}, True), (2, {7, 107}, False), (3, {7, 8}, False), (5, {1, 30, 60, 90, 100}, True),
+     (5, {1, 30, 60, 90, 101}, False), (5, {1, 2, 3, 4}, False), (0, {7}, True), (0, set(), False)],
+)  # fmt: skip
+def test_the_number_of_batches(batches: int, nan: set[int], fires: bool) -> None:
+    """How many within how many is the config's to say."""
+    assert bool(findings("nan_burst", *epoch(1, nan), settings=NanBurst(batches=batches))) is fires
+
+
 def test_the_projection() -> None:
     """It says how many there will be by the end of the epoch if it goes on like this."""
     (finding,) = findings("nan_burst", *epoch(4, {10, 20, 30, 40}, batches=1000, upto=100))

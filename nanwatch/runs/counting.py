@@ -1,0 +1,128 @@
+"""Counts an epoch's batches, non-finite losses, skipped steps and memory: each batch once, exactly."""
+
+from __future__ import annotations
+
+import math
+
+from nanwatch.model.event import BatchDone, StepSkipped
+from nanwatch.model.run import Change, Epoch, Run
+
+_MASK_BITS = 1 << 22
+_WARM_UP = 100
+SPIKE = 10.0
+"""How many times its last epoch's loss a loss must be to count as a spike."""
+_DENSE_SKIPS, _DENSE_SPAN = 10, 1000
+
+
+def count_loss(run: Run, row: Epoch | None, event: BatchDone) -> int:
+    """Count what the losses of a frame say: non-finite ones, once a batch."""
+    position = event.batch if event.batch is not None else event.step
+    if position is None:
+        if not event.losses:
+            return Change.NOTHING
+        run.observations += 1
+        position = run.observations
+    elif event.batch == 0 and event.bar:
+        return Change.NOTHING  # nothing is done yet: what a bar shows here is the epoch before
+    bad = any(not math.isfinite(v) for v in event.losses.values())
+    if event.grad_norm is not None and not math.isfinite(event.grad_norm):
+        run.hidden_nan = run.hidden_nan or not bad
+        bad = True
+    if row is None:
+        if not bad:
+            return Change.NOTHING
+        row = run.table.get(-1)
+    if bad:
+        for batch in event.passed:
+            count_nan(run, row, batch, event.offset)
+        return count_nan(run, row, position, event.offset)
+    if row is not None and event.losses:
+        row.nan_streak_from = None
+        bit = 1 << position if position < _MASK_BITS else 0
+        if row.nan_mask & bit and row.nan_last and row.nan_last[-1] == position and position != row.nan_onset:
+            # Drawn again with a finite loss: what was seen first was the batch before.
+            row.nan_mask &= ~bit
+            row.nan_batches -= 1
+            run.nan_batches -= 1
+            row.nan_last.pop()
+    return Change.NOTHING
+
+
+def count_nan(run: Run, row: Epoch | None, position: int, offset: int) -> int:
+    """Count a non-finite loss at *position*, a batch or a step; a batch counts once."""
+    if row is None:
+        # A run without epochs keeps its counters in one nameless row.
+        row = run.table.setdefault(-1, Epoch(-1, offset=offset))
+    bit = 1 << position if position < _MASK_BITS else 0
+    if bit and row.nan_mask & bit:
+        _streak(row, position)
+        return Change.NAN
+    row.nan_mask |= bit
+    row.nan_batches += 1
+    run.nan_batches += 1
+    if row.nan_onset is None:
+        row.nan_onset, row.nan_offset = position, offset
+    if run.nan_onset is None:
+        run.nan_onset, run.nan_offset = (None if row.epoch == -1 else row.epoch, position), offset
+    row.nan_last = [*row.nan_last[-2:], position]
+    if len(row.nan_last) == 3:
+        span = row.nan_last[2] - row.nan_last[0] + 1
+        if span > 0:
+            row.nan_tightest = min(span, row.nan_tightest or span)
+    _streak(row, position)
+    return Change.NAN
+
+
+def _streak(row: Epoch, position: int) -> None:
+    if row.nan_streak_from is None:
+        row.nan_streak_from = position
+    row.nan_longest = max(row.nan_longest, position - row.nan_streak_from + 1)
+
+
+def note_vram(run: Run, row: Epoch | None, vram: float | None, offset: int) -> int:
+    """Note how much memory the frame shows, and the epoch's peak."""
+    if not vram:
+        return Change.NOTHING  # a machine without a GPU prints 0G
+    run.vram_gb = vram
+    if row is None or (row.vram_gb is not None and vram <= row.vram_gb):
+        return Change.NOTHING
+    row.vram_gb, row.vram_offset = vram, offset
+    return Change.VRAM
+
+
+def watch_losses(run: Run, row: Epoch | None, event: BatchDone) -> None:
+    """Note losses above the ceiling: ten times what the last epoch ended with, or what the first had once warm."""
+    if row is None or not event.losses:
+        return
+    for name, value in event.losses.items():
+        ceiling = run.ceilings.get(name)
+        if ceiling is None:
+            if (event.batch or 0) >= _WARM_UP and math.isfinite(value) and value:
+                run.ceilings[name] = SPIKE * abs(value)
+        elif math.isfinite(value) and value > ceiling:
+            row.loss_peaks[name] = max(value, row.loss_peaks.get(name, value))
+
+
+def step_skipped(run: Run, event: StepSkipped) -> int:
+    """Count skipped optimizer steps."""
+    row = run.current
+    if row is None:
+        row = run.table.setdefault(-1, Epoch(-1, offset=event.offset))
+    run.grad_skips += event.count
+    row.grad_skips += event.count
+    row.skip_kinds[event.kind] = row.skip_kinds.get(event.kind, 0) + event.count
+    if row.skip_first is None:
+        row.skip_first = run.batch if run.batch is not None else run.step
+        row.skip_offset = event.offset
+    position = _position(run)
+    run.skip_positions = [*run.skip_positions[-(_DENSE_SKIPS - 1) :], position]
+    if len(run.skip_positions) == _DENSE_SKIPS and position - run.skip_positions[0] < _DENSE_SPAN:
+        row.skips_dense = True
+    return Change.SKIP
+
+
+def _position(run: Run) -> int:
+    """Return the number of batches since the run began, as far as its counters tell."""
+    if run.epoch is not None and run.batches:
+        return (run.epoch - (run.first_epoch or 0)) * run.batches + (run.batch or 0)
+    return run.step if run.step is not None else run.observations
