@@ -56,7 +56,7 @@ class Cache:
             shown = load(head["shown"], SHOWN_KINDS)
             position = Position.from_json(head["position"])
             return Remembered(position, shown["runs"], shown["alerts"], head["settled"], state.rstrip("\n"))
-        except (OSError, ValueError, KeyError, TypeError, BadState):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, BadState):
             return None
 
     def put(self, log: Path, item: Remembered) -> None:

@@ -53,15 +53,17 @@ def summary(arguments: argparse.Namespace) -> int:
 
 def tail(arguments: argparse.Namespace) -> int:
     """Follow logs and print a line for each change, until Ctrl-C or the end of standard input."""
-    from nanwatch.views.plain import PlainLines
-
     config = _config(arguments)
     if arguments.events and not arguments.json:
         raise UsageError("--events goes with --json")
     patterns = arguments.logs or list(config.logs)
     progress = _progress()
     watch = _watch(arguments, patterns, config, progress)
-    lines = None if arguments.json else PlainLines()
+    lines = None
+    if not arguments.json:
+        from nanwatch.views.plain import PlainLines
+
+        lines = PlainLines()
     first, told = True, set[str]()
     try:
         while True:
@@ -93,10 +95,13 @@ def replay(arguments: argparse.Namespace) -> int:
     from nanwatch.model.frame import Discontinuity
     from nanwatch.pipeline import LogPipeline
     from nanwatch.tail.follower import Follower
-    from nanwatch.views.plain import timeline_words
 
     config = _config(arguments)
-    as_json = arguments.json or arguments.events or not sys.stdout.isatty()
+    words: Callable[[Run, Alert], str] | None = None
+    if not arguments.json and not arguments.events and sys.stdout.isatty():
+        from nanwatch.views.plain import timeline_words
+
+        words = timeline_words
     read = False
     for path in _paths(arguments, config):
         problem = problem_of(path)
@@ -110,13 +115,15 @@ def replay(arguments: argparse.Namespace) -> int:
             if isinstance(item, Discontinuity):
                 _say(f"{path}: {item.reason} while it was being read")
                 break
-            _print_replay(pipeline.feed(item), as_json, arguments.events, timeline_words, progress)
+            _print_replay(pipeline.feed(item), words, arguments.events, progress)
             if progress is not None:
                 progress(str(path), item.offset + len(item.data), follower.size)
         follower.close()
-        _print_replay(pipeline.finish(), as_json, arguments.events, timeline_words, progress)
+        _print_replay(pipeline.finish(), words, arguments.events, progress)
         if progress is not None:
             progress.clear()
+        if follower.problem is not None:
+            _say(f"{path}: {follower.problem}")
     if not read:
         return NothingToRead.exit_code
     return 0
@@ -266,15 +273,14 @@ def _print_notice(run: Run, notice: Event | Alert, events: bool) -> None:
 
 def _print_replay(
     notices: Iterable[Notice],
-    as_json: bool,
+    words: Callable[[Run, Alert], str] | None,
     events: bool,
-    words: Callable[[Run, Alert], str],
     progress: Progress | None,
 ) -> None:
     for run, notice in notices:
         if progress is not None:
             progress.clear()
-        if as_json:
+        if words is None:
             _print_notice(run, notice, events)
         elif isinstance(notice, Alert):
             print(words(run, notice))

@@ -97,6 +97,8 @@ def _frames(path: Path, decoder: Decoder, progress: Progress | None) -> Iterator
                 yield from framer.feed(item.offset, item.data, lambda: decoder.news)
                 if progress is not None:
                     progress(str(path), item.offset + len(item.data), follower.size)
+            else:  # begun anew under the reader
+                yield from framer.reset()
         yield from framer.reset()
     finally:
         follower.close()

@@ -100,7 +100,7 @@ def _read(
     first = next(items, None)
     settled = _nobody_writes(reading, follower, known, now)
     if known is not None and first is None and follower.problem is None and known.settled == settled:
-        reading.runs, reading.alerts = known.runs, known.alerts
+        reading.runs, reading.alerts = _named(known.runs, reading.log), known.alerts
         return
     # Only now is what reads frames needed: it costs more to load than all of the above.
     from nanwatch.pipeline import LogPipeline, dump_state, load_state
@@ -111,6 +111,8 @@ def _read(
         follower.close()
         follower = Follower(follower.path, None, chunk_size=CHUNK)
         items, first = follower.poll(), None
+    if state is not None:
+        _named(state.runs, reading.log)
     pipeline = LogPipeline(reading.log, rules, state)
     for item in _chain(first, items):
         if isinstance(item, Discontinuity):
@@ -128,6 +130,14 @@ def _read(
     reading.alerts = {run.number: pipeline.alerts_of(run) for run in pipeline.runs}
     if cache is not None and position is not None:
         cache.put(key, Remembered(position, reading.runs, reading.alerts, settled, kept))
+
+
+def _named(runs: list[Run], log: str) -> list[Run]:
+    """Return *runs* under the name by which their log is asked for now; it may have been another one before."""
+    for run in runs:
+        run.id = log + run.id.removeprefix(run.log)
+        run.log = log
+    return runs
 
 
 def _chain(first: Item | None, rest: Iterator[Item]) -> Iterator[Item]:

@@ -18,6 +18,7 @@ from nanwatch.model.frame import Chunk
 from nanwatch.reading import LogReading, read_log
 from nanwatch.tail.follower import Follower, Item
 from tests.support.logs import capture, cod_story, yolo_story
+from tests.support.repeatable import repeatable
 
 NOW = 2_000_000_000.0
 
@@ -94,8 +95,11 @@ def test_only_new_bytes_are_read(log: Path, cache: Cache) -> None:
     assert same(warm, look(log, None)[0])
 
 
-@given(cuts=st.lists(st.integers(0, 1 << 30), min_size=1, max_size=4), name=st.sampled_from(["cod", "redirect", "gradguard"]))
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    cuts=st.lists(st.integers(0, 1 << 30), min_size=1, max_size=4),
+    name=st.sampled_from(["cod", "redirect", "gradguard"]),
+)
+@settings(repeatable, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_warm_equals_cold(tmp_path_factory: pytest.TempPathFactory, cuts: list[int], name: str) -> None:
     """However a log grew between looks, the last look says what one look at the whole says."""
     data = {

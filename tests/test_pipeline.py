@@ -13,7 +13,8 @@ from nanwatch.model.alert import Alert
 from nanwatch.model.event import BatchDone, EpochDone
 from nanwatch.model.frame import Chunk, Discontinuity
 from nanwatch.pipeline import LogPipeline, dump_state, load_state
-from tests.support.logs import alerts, capture, cod_story, outcome, pieces, read, told, yolo_story
+from tests.support.logs import alerts, capture, cod_story, facts_of, outcome, pieces, read, told, yolo_story
+from tests.support.repeatable import repeatable
 
 SAMPLES = [
     "yolo",
@@ -49,7 +50,7 @@ BARS = [
 CUTS = st.lists(st.integers(0, 1 << 40), max_size=12)
 LOSS = re.compile(rb"(?<=[ =])\d\.\d\d\d(?=[ ,\]])")
 VRAM = re.compile(rb"(?<= )\d\.\d+(?=G )")
-few = settings(max_examples=6, deadline=None, derandomize=True)
+few = settings(repeatable, max_examples=6)
 
 
 def sample(name: str) -> bytes:
@@ -86,7 +87,7 @@ def test_small_chunks_change_nothing(name: str, size: int) -> None:
 
 @pytest.mark.parametrize("name", BARS)
 @given(data=st.data())
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(repeatable, max_examples=8)
 def test_one_odd_frame_is_never_missed(name: str, data: st.DataObject) -> None:
     """A single frame with a spike, a NaN or another VRAM figure counts the same with and without shortcuts."""
     log = sample(name)
@@ -177,30 +178,21 @@ def live(data: bytes, cuts: list[int]) -> LogPipeline:
     return pipeline
 
 
-def facts(pipeline: LogPipeline) -> list[object]:
-    """Return the counters and alerts that live reading must agree on."""
-    found: list[object] = []
-    for run in pipeline.runs:
-        rows = [(e.epoch, e.batch, e.nan_batches, e.nan_onset, e.grad_skips, e.vram_gb) for e in run.table.values()]
-        told = [(a.rule, a.key, a.severity, a.state, a.epoch, a.batch) for a in pipeline.alerts_of(run)]
-        found += [run.epoch, run.batch, run.nan_batches, run.nan_onset, run.grad_skips, run.resumes, rows, told]
-        found += [repr(run.metrics), run.finished is None, run.failure is None, run.interrupted]
-    return found
-
-
 @pytest.mark.parametrize("name", BARS)
 @given(cuts=CUTS)
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(repeatable, max_examples=12)
 def test_reading_along_agrees_with_reading_afterwards(name: str, cuts: list[int]) -> None:
     """Whoever reads a bar while it is drawn, torn anywhere, counts and alerts as whoever reads it later."""
-    assert facts(live(sample(name), cuts)) == facts(read(sample(name)))
+    assert facts_of(live(sample(name), cuts)) == facts_of(read(sample(name)))
 
 
 DRAW = "\rEpoch 12/150 [%s]:  %d0%%|###| %d/9 [00:01<00:09,  1.00it/s%s]"
 TRAIN = "".join(DRAW % ("Train", n, n, ", loss=0.5") for n in range(1, 10))
 
 
-@pytest.mark.parametrize("torn", ["Epoch 12/1", "[Val]: ", "1.00i", "1.00it/s]\u26a0 Non-finite gradient, skipping opt"])
+@pytest.mark.parametrize(
+    "torn", ["Epoch 12/1", "[Val]: ", "1.00i", "1.00it/s]\u26a0 Non-finite gradient, skipping opt"]
+)
 def test_a_torn_bar_waits_for_its_rest(torn: str) -> None:
     """A bar that is torn within its text, or in a line glued to it, is still being written: it waits."""
     guard = "\u26a0 Non-finite gradient, skipping optimizer step\n"
@@ -211,7 +203,7 @@ def test_a_torn_bar_waits_for_its_rest(torn: str) -> None:
     assert list(pipeline.catch_up()) == []
     assert raw[:end].endswith(pipeline.framer.state.pending)
     assert pipeline.framer.state.pending
-    assert facts(live(raw, [end])) == facts(read(raw))
+    assert facts_of(live(raw, [end])) == facts_of(read(raw))
 
 
 def test_a_nan_in_the_unfinished_frame_is_told_at_once() -> None:
@@ -222,7 +214,9 @@ def test_a_nan_in_the_unfinished_frame_is_told_at_once() -> None:
     seen = [n for _, n in pipeline.feed(Chunk(0, data[:end]), 5.0) if isinstance(n, Alert)]
     assert "nan_loss" not in {a.rule for a in seen}
     seen = [n for _, n in pipeline.catch_up(6.0) if isinstance(n, Alert)]
-    assert [(a.rule, a.epoch, a.batch, a.started_at) for a in seen if a.rule == "nan_loss"] == [("nan_loss", 4, 30, 6.0)]
+    assert [(a.rule, a.epoch, a.batch, a.started_at) for a in seen if a.rule == "nan_loss"] == [
+        ("nan_loss", 4, 30, 6.0)
+    ]
     assert list(pipeline.catch_up(7.0)) == []
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nanwatch.alerts.lifecycle import Alerts
 from nanwatch.model.alert import Alert, Finding, Severity
+from tests.support.repeatable import repeatable
 
 
-def finding(severity: Severity = "warning", key: str = "", rule: str = "nan_loss", message: str = "m", **evidence: int) -> Finding:
+def finding(
+    severity: Severity = "warning", key: str = "", rule: str = "nan_loss", message: str = "m", **evidence: int
+) -> Finding:
     """Return a finding."""
     return Finding(rule, severity, message, key, 4, 32, 1000, evidence)
 
@@ -62,7 +67,10 @@ def test_again() -> None:
     life = Alerts()
     for now, found in enumerate([[finding()], [], [finding()]]):
         life.update("nan_loss", found, float(now))
-    assert [(a.state, a.started_at, a.resolved_at) for a in life.history] == [("resolved", 0.0, 1.0), ("firing", 2.0, None)]
+    assert [(a.state, a.started_at, a.resolved_at) for a in life.history] == [
+        ("resolved", 0.0, 1.0),
+        ("firing", 2.0, None),
+    ]
 
 
 def test_keys_live_side_by_side() -> None:
@@ -124,6 +132,7 @@ FOUND = st.dictionaries(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"))
 
 
 @given(st.lists(FOUND, max_size=20))
+@repeatable
 def test_firing_and_resolved_alternate(steps: list[dict[tuple[str, str], Severity]]) -> None:
     """Whatever is found when: for each rule and key the told states alternate, and worsen in between."""
     life, lives = Alerts(), dict[tuple[str, str], list[str]]()
@@ -142,7 +151,7 @@ def test_firing_and_resolved_alternate(steps: list[dict[tuple[str, str], Severit
         assert len(firing) == sum(a.state == "firing" for a in life.history)
     for words in lives.values():
         assert words[0] != "resolved"
-        for before, after in zip(words, words[1:], strict=False):
+        for before, after in pairwise(words):
             assert before != after
             if before != "resolved" and after != "resolved":
                 assert rank.index(after) > rank.index(before)

@@ -8,7 +8,9 @@ from nanwatch.model.event import BatchDone, Event, Failure, Interrupted, Process
 from tests.support.logs import bars, capture, findings, told
 
 BATCH = BatchDone(1, epoch=3, batch=1234, batches=9000)
-ERROR = b'Traceback (most recent call last):\n  File "train.py", line 9, in <module>\n    main()\nValueError: bad shape\n'
+ERROR = (
+    b'Traceback (most recent call last):\n  File "train.py", line 9, in <module>\n    main()\nValueError: bad shape\n'
+)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,10 @@ def test_resolves() -> None:
     assert not findings("crash", BATCH, Failure(5, "exception", "boom"), BatchDone(9, epoch=4, batch=1))
 
 
-@pytest.mark.parametrize("event", [Failure(5, "oom", "boom"), Interrupted(5, "^C"), RunFinished(5), ProcessExited(5, 0), ProcessExited(5, 130)])
+@pytest.mark.parametrize(
+    "event",
+    [Failure(5, "oom", "boom"), Interrupted(5, "^C"), RunFinished(5), ProcessExited(5, 0), ProcessExited(5, 130)],
+)
 def test_look_alikes(event: Event) -> None:
     """Running out of memory, Ctrl-C and a good end are no crash."""
     assert not findings("crash", BATCH, event)
@@ -53,7 +58,10 @@ def test_look_alikes(event: Event) -> None:
 def test_from_the_log() -> None:
     """Raw bytes: a traceback at the end is a crash, one in a data worker that was caught and trained on is over."""
     assert told(bars(1, "0.5", "0.4") + ERROR, "crash") == [("crash", "critical", 1, 2)]
-    assert [word for _, word, _, _ in told(bars(1, "0.5") + ERROR + bars(2, "0.5"), "crash")] == ["critical", "resolved"]
+    assert [word for _, word, _, _ in told(bars(1, "0.5") + ERROR + bars(2, "0.5"), "crash")] == [
+        "critical",
+        "resolved",
+    ]
     assert told(bars(1, "0.5") + b"KeyboardInterrupt\n", "crash") == []
 
 

@@ -53,7 +53,7 @@ def test_look_alikes() -> None:
 
 def test_from_the_log() -> None:
     """Raw bytes: a guard's line warns; lines that merely speak of skipping do not."""
-    guard = "WARNING: Non-finite gradient detected (norm=nan), skipping optimizer step\n".encode()
+    guard = b"WARNING: Non-finite gradient detected (norm=nan), skipping optimizer step\n"
     log = bars(1, "0.5", "0.4", "0.3") + guard + bars(2, "0.4", "0.3")
     assert told(log, "grad_skip")[0][:3] == ("grad_skip", "warning", 1)
     assert [word for _, word, _, _ in told(log, "grad_skip")] == ["warning", "resolved"]

@@ -76,5 +76,7 @@ def test_from_the_log() -> None:
     values = [0.60, 0.62, 0.61, 0.60, 0.595, 0.63]
     log = lines([f"Epoch {n}: Loss: 0.2 | IoU: {v:.4f} | LR: 0.0001" for n, v in enumerate(values, start=1)])
     assert [(word, epoch) for _, word, epoch, _ in told(log, "metric_decline")] == [("warning", 5), ("resolved", 5)]
-    healthy = lines([f"Epoch {n}: Loss: 0.2 | IoU: {v:.4f} | LR: 0.0001" for n, v in enumerate(sorted(values), start=1)])
+    healthy = lines(
+        [f"Epoch {n}: Loss: 0.2 | IoU: {v:.4f} | LR: 0.0001" for n, v in enumerate(sorted(values), start=1)]
+    )
     assert told(healthy, "metric_decline") == []

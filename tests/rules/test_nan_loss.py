@@ -21,7 +21,13 @@ def epoch(number: int, *losses: float) -> list[Event]:
 def test_fires(bad: float) -> None:
     """One batch whose loss is not finite is enough."""
     (finding,) = findings("nan_loss", *epoch(1, 1.0, 0.9), *epoch(2, 0.8, bad, 0.7, bad))
-    assert (finding.severity, finding.epoch, finding.batch, finding.offset, finding.key) == ("warning", 2, 2, 9, "epoch 2")
+    assert (finding.severity, finding.epoch, finding.batch, finding.offset, finding.key) == (
+        "warning",
+        2,
+        2,
+        9,
+        "epoch 2",
+    )
     assert finding.evidence == {"nan_batches": 2, "last_clean_epoch": 1}
     assert "batch 2 of epoch 2" in finding.message
     assert "epoch 1 was clean" in finding.message
@@ -49,7 +55,9 @@ def test_hidden_nan() -> None:
 
 def test_without_epochs() -> None:
     """A run that only counts steps is told with its step."""
-    (finding,) = findings("nan_loss", *(BatchDone(1, step=s, losses={"loss": NAN if s == 40 else 1.0}) for s in (30, 40, 50)))
+    (finding,) = findings(
+        "nan_loss", *(BatchDone(1, step=s, losses={"loss": NAN if s == 40 else 1.0}) for s in (30, 40, 50))
+    )
     assert (finding.epoch, finding.batch, finding.key) == (None, 40, "")
     assert "step 40" in finding.message
 

@@ -24,7 +24,9 @@ def test_resolves() -> None:
     assert not findings("oom", BATCH, OOM, BatchDone(9, epoch=3, batch=1, batches=9))
 
 
-@pytest.mark.parametrize("event", [Failure(5, "exception", "boom"), Failure(5, "killed", "Killed"), Recovery(5, "oom", "again")])
+@pytest.mark.parametrize(
+    "event", [Failure(5, "exception", "boom"), Failure(5, "killed", "Killed"), Recovery(5, "oom", "again")]
+)
 def test_look_alikes(event: Event) -> None:
     """Another failure, and a shortage from which the trainer recovered, are no business of this rule."""
     assert not findings("oom", BATCH, event)
@@ -35,7 +37,7 @@ def test_from_the_log() -> None:
     error = (
         b"Traceback (most recent call last):\n"
         b'  File "train.py", line 9, in <module>\n    loss.backward()\n'
-        b"torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 24 GiB\n"
+        b"torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a capacity of 24 GiB\n"
     )
     assert told(bars(1, "0.5", "0.4") + error, "oom")[0][:2] == ("oom", "critical")
     over = told(bars(1, "0.5", "0.4") + error + bars(2, "0.5", "0.4"), "oom")

@@ -55,6 +55,8 @@ def test_thresholds() -> None:
 
 def test_from_the_log() -> None:
     """Raw bytes: the jump is told in the epoch in which it comes, and gone when the next is back to normal."""
-    log = b"".join(bars(e, "0.5", "0.4", "0.3", more=f", vram={v}G") for e, v in [(1, 4.2), (2, 4.2), (3, 4.71), (4, 4.2)])
+    log = b"".join(
+        bars(e, "0.5", "0.4", "0.3", more=f", vram={v}G") for e, v in [(1, 4.2), (2, 4.2), (3, 4.71), (4, 4.2)]
+    )
     assert [(word, epoch) for _, word, epoch, _ in told(log, "vram_jump")] == [("warning", 3), ("resolved", 3)]
     assert told(log.replace(b"4.71", b"4.25"), "vram_jump") == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nanwatch.model.event import (
@@ -29,8 +29,10 @@ from nanwatch.model.event import (
     ValidationDone,
 )
 from nanwatch.model.run import Change, Epoch, Run
-from nanwatch.runs.fold import LogRuns, is_complete
+from nanwatch.runs.epochs import is_complete
+from nanwatch.runs.fold import LogRuns
 from tests.support.logs import fold
+from tests.support.repeatable import repeatable
 
 NAN = math.nan
 
@@ -166,9 +168,7 @@ def test_a_bar_put_back_to_its_start() -> None:
 
 def test_nan_recovery_repeats_the_epoch() -> None:
     """A trainer that goes back to a checkpoint after NaN repeats the epoch; its first attempt still counts."""
-    run = only(
-        *epoch_of(1), *epoch_of(2, nan=(4, 5)), Recovery(5, "nan", "rolled back"), EpochStarted(6), *epoch_of(2)
-    )
+    run = only(*epoch_of(1), *epoch_of(2, nan=(4, 5)), Recovery(5, "nan", "rolled back"), EpochStarted(6), *epoch_of(2))
     assert (row(run, 2).attempts, row(run, 2).nan_batches, run.nan_batches) == (2, 2, 2)
     assert [(r.kind, r.message, r.epoch) for r in run.recoveries] == [("nan", "rolled back", 2)]
     assert run.failure is None
@@ -244,7 +244,7 @@ def test_lines_without_any_counter() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 30), st.booleans()), max_size=60))
-@settings(deadline=None)
+@repeatable
 def test_counters_agree_with_one_another(frames: list[tuple[int, int, bool]]) -> None:
     """Whatever order batches come in, the run's count is the sum of its rows', and each row's that of its mask."""
     runs = fold(*(batch(e, b, NAN if bad else 0.5, 30) for e, b, bad in frames))
@@ -270,7 +270,11 @@ def test_skipped_steps_belong_to_the_epoch() -> None:
     """Skips are counted an epoch and a kind, with the batch of the first."""
     run = only(batch(1, 5), StepSkipped(7), StepSkipped(8, "scaler"), *epoch_of(2), StepSkipped(9, count=3))
     assert (run.grad_skips, row(run, 1).grad_skips, row(run, 2).grad_skips) == (5, 2, 3)
-    assert (row(run, 1).skip_first, row(run, 1).skip_offset, row(run, 1).skip_kinds) == (5, 7, {"guard": 1, "scaler": 1})
+    assert (row(run, 1).skip_first, row(run, 1).skip_offset, row(run, 1).skip_kinds) == (
+        5,
+        7,
+        {"guard": 1, "scaler": 1},
+    )
 
 
 def test_skips_before_the_first_epoch() -> None:
@@ -323,7 +327,12 @@ def test_validation_belongs_to_its_epoch() -> None:
 
 def test_final_validation_is_no_epoch() -> None:
     """The check of the best weights after training changes no epoch and is no decline."""
-    run = only(*epoch_of(1, mAP50=0.5), *epoch_of(2, mAP50=0.6), FinalValidationStarted(5), ValidationDone(6, metrics={"mAP50": 0.4}))
+    run = only(
+        *epoch_of(1, mAP50=0.5),
+        *epoch_of(2, mAP50=0.6),
+        FinalValidationStarted(5),
+        ValidationDone(6, metrics={"mAP50": 0.4}),
+    )
     assert (row(run, 2).metrics, run.final_metrics, run.metrics) == ({"mAP50": 0.6}, {"mAP50": 0.4}, {"mAP50": 0.6})
     assert [e.value for e in run.evaluations] == [0.5, 0.6]
     run = only(*epoch_of(1, mAP50=0.5), ValidationDone(6, metrics={"mAP50": 0.4}, final=True))
@@ -400,7 +409,12 @@ def test_out_of_memory_and_again() -> None:
 
 def test_out_of_memory_is_the_reason_that_stays() -> None:
     """The traceback that ends in an out-of-memory error does not hide it."""
-    run = only(batch(2, 3), Failure(5, "oom", "CUDA out of memory"), Failure(9, "exception", "RuntimeError"), ProcessExited(10, 1))
+    run = only(
+        batch(2, 3),
+        Failure(5, "oom", "CUDA out of memory"),
+        Failure(9, "exception", "RuntimeError"),
+        ProcessExited(10, 1),
+    )
     assert run.failure is not None
     assert (run.failure.kind, run.failure.offset, run.failure.epoch, run.exit_code) == ("oom", 5, 2, 1)
 
@@ -479,7 +493,9 @@ def test_settle_of_steps_and_of_epoch_lines() -> None:
     assert is_complete(only(BatchDone(1, step=9, steps=9, losses={"loss": 1.0})))
     assert not is_complete(only(BatchDone(1, step=8, steps=9, losses={"loss": 1.0})))
     assert is_complete(only(EpochDone(1, 1, losses={"Loss": 1.0})))
-    assert is_complete(only(RunPlanned(1, epochs=2), EpochDone(1, 0, losses={"L": 1.0}), EpochDone(1, 1, losses={"L": 1.0})))
+    assert is_complete(
+        only(RunPlanned(1, epochs=2), EpochDone(1, 0, losses={"L": 1.0}), EpochDone(1, 1, losses={"L": 1.0}))
+    )
 
 
 def test_the_time_is_the_callers() -> None:

@@ -12,6 +12,7 @@ from nanwatch.model.event import BatchDone, EpochDone, RunResumed, ValidationDon
 from nanwatch.model.run import Run
 from nanwatch.runs.primary import choose_primary, record
 from tests.support.logs import fold
+from tests.support.repeatable import repeatable
 
 
 def chosen(*names: str) -> tuple[str | None, bool]:
@@ -48,6 +49,7 @@ def test_choice(names: list[str], expected: tuple[str | None, bool]) -> None:
 
 
 @given(st.permutations(["loss", "val_loss", "acc", "mAP50", "mAP50-95"]))
+@repeatable
 def test_the_order_of_names_does_not_choose(names: list[str]) -> None:
     """The favourite is chosen wherever it stands."""
     assert chosen(*names) == ("mAP50-95", True)
@@ -74,7 +76,9 @@ def test_a_better_kind_takes_over() -> None:
 
 def test_a_bars_loss_is_judged_when_its_epoch_is_over() -> None:
     """The loss of a batch is no evaluation; what an epoch ends with is, where there is nothing better."""
-    bars = [BatchDone(1, epoch=e, batch=b, batches=2, losses={"loss": 1.0 / e}, bar=True) for e in (1, 2) for b in (1, 2)]
+    bars = [
+        BatchDone(1, epoch=e, batch=b, batches=2, losses={"loss": 1.0 / e}, bar=True) for e in (1, 2) for b in (1, 2)
+    ]
     run = fold(*bars).current
     assert [(e.epoch, e.value) for e in run.evaluations] == [(1, 1.0)]
 
@@ -127,6 +131,7 @@ def test_evaluations_by_step() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 20), st.floats(0, 1)), min_size=1, max_size=60))
+@repeatable
 def test_history_is_ascending_and_holds_the_best(values: list[tuple[int, float]]) -> None:
     """However epochs repeat, the history ascends, and the best is the best of it."""
     run = Run("x", "x", primary_metric="IoU")

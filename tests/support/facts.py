@@ -67,9 +67,7 @@ class Check:
 
 def captures(folder: Path) -> list[Path]:
     """Every log below ``folder`` that has facts beside it."""
-    found = (
-        path.with_name(path.name.replace(".facts.json", ".log")) for path in folder.rglob("*.facts.json")
-    )
+    found = (path.with_name(path.name.replace(".facts.json", ".log")) for path in folder.rglob("*.facts.json"))
     return sorted(log for log in found if log.exists())
 
 

@@ -131,3 +131,14 @@ def bars(epoch: int, *losses: str, total: int | None = None, more: str = "", epo
 def some(changes: Iterable[Told]) -> list[tuple[str, int | None]]:
     """Return only what each change of `told` says it is, and its epoch."""
     return [(word, epoch) for _, word, epoch, _ in changes]
+
+
+def facts_of(pipeline: LogPipeline) -> list[object]:
+    """Return the counters and alerts that live reading must agree on."""
+    found: list[object] = []
+    for run in pipeline.runs:
+        rows = [(e.epoch, e.batch, e.nan_batches, e.nan_onset, e.grad_skips, e.vram_gb) for e in run.table.values()]
+        told = [(a.rule, a.key, a.severity, a.state, a.epoch, a.batch) for a in pipeline.alerts_of(run)]
+        found += [run.epoch, run.batch, run.nan_batches, run.nan_onset, run.grad_skips, run.resumes, rows, told]
+        found += [repr(run.metrics), run.finished is None, run.failure is None, run.interrupted]
+    return found

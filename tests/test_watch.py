@@ -1,0 +1,272 @@
+"""Following logs: what comes is told in order, at once, whatever happens to the files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nanwatch import watch as watch_module
+from nanwatch.clock import ManualClock
+from nanwatch.config import Rules
+from nanwatch.model.alert import Alert
+from nanwatch.model.event import EpochDone, Event
+from nanwatch.pipeline import Notice
+from nanwatch.tail.tailer import Tailer
+from nanwatch.tail.wake import ManualWake
+from nanwatch.tail.writers import Writer
+from nanwatch.watch import PipeWatch, Watch
+from tests.support.logs import bars, facts_of, lines, read, yolo_story
+
+START = 1_000_000.0
+
+
+class Scene:
+    """A folder of logs, a watch on it, a clock and a wake that the test moves."""
+
+    def __init__(self, folder: Path, *patterns: str, every_event: bool = False) -> None:
+        self.folder = folder
+        self.clock, self.wake = ManualClock(START), ManualWake()
+        tailer = Tailer([folder / p for p in patterns or ("*.log",)], self.wake, clock=self.clock)
+        self.watch = Watch(tailer, Rules(), self.clock, every_event)
+
+    def write(self, data: bytes, name: str = "x.log", mode: str = "ab") -> Path:
+        """Write to a log and report it."""
+        path = self.folder / name
+        with path.open(mode) as file:
+            file.write(data)
+        self.wake.touch(path, self.folder)
+        return path
+
+    def look(self, seconds: float = 1.0) -> list[Notice]:
+        """Return what is told *seconds* later."""
+        self.clock.advance(seconds)
+        return list(self.watch.look())
+
+    def alerts(self, seconds: float = 1.0) -> list[tuple[str, str, int | None, int | None]]:
+        """Return the alerts that are told *seconds* later."""
+        self.clock.advance(seconds)
+        told = (notice for _, notice in self.watch.look() if isinstance(notice, Alert))
+        return [(a.rule, a.state, a.epoch, a.batch) for a in told]  # each as it is told: an alert goes on to change
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """A watch on the logs of an empty folder."""
+    made = Scene(tmp_path)
+    yield made
+    made.watch.close()
+
+
+def test_history_bears_no_time(scene: Scene) -> None:
+    """What stands in a log at the first look is told without a time; what comes later, with it."""
+    scene.write(bars(1, "0.5", "nan", total=10)[:-1])
+    (first,) = [n for _, n in scene.look() if isinstance(n, Alert)]
+    assert (first.rule, first.started_at) == ("nan_loss", None)
+    scene.write(bars(1, "0.5", "nan", "nan", "nan", total=10)[:-1])
+    (second,) = [n for _, n in scene.look() if isinstance(n, Alert)]
+    assert (second.rule, second.started_at) == ("nan_burst", START + 2)
+
+
+def test_growth(scene: Scene) -> None:
+    """A log that grows is read on, and told once."""
+    scene.write(bars(1, "0.5", "0.4"))
+    assert scene.alerts() == []
+    scene.write(bars(2, "0.5", "nan", "0.4"))
+    assert scene.alerts() == [("nan_loss", "firing", 2, 2)]
+    assert scene.look() == []
+    scene.write(bars(3, "0.5"))
+    assert scene.alerts() == [("nan_loss", "resolved", 2, 2)]
+
+
+def test_a_new_log_appears(scene: Scene) -> None:
+    """A log that appears in the folder is followed from its first byte."""
+    scene.write(bars(1, "0.5", "0.4"))
+    scene.look()
+    path = scene.write(bars(1, "nan", "nan", "nan"), "y.log")
+    assert [a[0] for a in scene.alerts()] == ["nan_loss", "nan_burst"]
+    assert set(scene.watch.pipelines) == {scene.folder / "x.log", path}
+
+
+def test_an_empty_folder_waits(scene: Scene) -> None:
+    """Where no log is yet, nothing is told, and the first that comes is."""
+    assert scene.look() == []
+    assert scene.watch.pipelines == {}
+    scene.write(bars(1, "0.5", "nan"))
+    assert [a[0] for a in scene.alerts()] == ["nan_loss"]
+
+
+def test_nan_in_an_unfinished_redraw(scene: Scene) -> None:
+    """A NaN in the frame that the trainer draws now is told before anything ends the frame, and only once."""
+    scene.write(bars(1, "0.5", "0.4", total=10)[:-1])
+    scene.look()
+    frame = b"\rEpoch 1/5:  30%|###       | 3/10 [00:03<00:09,  1.00it/s, loss=nan]"
+    scene.write(frame[:-10])
+    assert scene.alerts() == []
+    scene.write(frame[-10:])
+    assert scene.alerts() == [("nan_loss", "firing", 1, 3)]
+    scene.write(b"\n")
+    assert scene.alerts() == []
+
+
+def test_piece_by_piece(tmp_path: Path) -> None:
+    """A whole training that is written in pieces is told as if read at once."""
+    data, scene = yolo_story(40)[0], Scene(tmp_path)
+    for begin in range(0, len(data), 7001):
+        scene.write(data[begin : begin + 7001])
+        scene.look()
+    (pipeline,) = scene.watch.pipelines.values()
+    assert facts_of(pipeline) == facts_of(read(data))
+    scene.watch.close()
+
+
+def test_rotation(scene: Scene) -> None:
+    """A log that is renamed and begun again is read to its end and on: the run goes on."""
+    path = scene.write(bars(1, "0.5", "0.4"))
+    scene.look()
+    scene.write(bars(2, "0.5", "nan"))
+    path.rename(scene.folder / "x.log.1")
+    scene.write(bars(3, "0.5", "0.4"))
+    told = scene.alerts()
+    assert told == [("nan_loss", "firing", 2, 2), ("nan_loss", "resolved", 2, 2)]
+    assert scene.watch.pipelines[path].runs[0].epoch == 3
+
+
+def test_truncation(scene: Scene) -> None:
+    """A log that is emptied under the watch is read from its new start."""
+    path = scene.write(bars(1, "0.5", "0.4") * 3)
+    scene.look()
+    scene.write(b"", mode="wb")
+    scene.look()
+    scene.write(bars(2, "0.5", "nan"))
+    assert scene.alerts() == [("nan_loss", "firing", 2, 2)]
+    assert scene.watch.problems == []
+    assert scene.watch.pipelines[path].runs[0].nan_batches == 1
+
+
+def test_deletion(scene: Scene) -> None:
+    """A named log that is deleted is a problem that is shown, and read again when it is back."""
+    path = scene.write(bars(1, "0.5", "0.4"))
+    scene.watch.close()
+    named = Scene(scene.folder, "x.log")
+    named.look()
+    path.unlink()
+    named.wake.touch_everything()
+    assert named.look() == []
+    assert named.watch.problems == [f"{path}: file is missing"]
+    named.write(bars(2, "nan"))
+    named.wake.touch_everything()
+    assert named.alerts() == [("nan_loss", "firing", 2, 1)]
+    assert named.watch.problems == []
+    named.watch.close()
+
+
+def test_a_report_about_nothing(scene: Scene) -> None:
+    """A wake-up without a change tells nothing."""
+    path = scene.write(bars(1, "0.5", "nan"))
+    scene.look()
+    scene.wake.touch(path)
+    assert scene.look() == []
+    scene.wake.touch(scene.folder / "never.log")
+    assert scene.look() == []
+
+
+def test_without_any_report(scene: Scene) -> None:
+    """The periodic look finds what no event told of."""
+    path = scene.write(bars(1, "0.5", "0.4"))
+    scene.look()
+    with path.open("ab") as file:
+        file.write(bars(2, "nan"))
+    assert scene.alerts(5.0) == [("nan_loss", "firing", 2, 1)]
+
+
+def test_every_event(tmp_path: Path) -> None:
+    """With every event asked for, each frame is read."""
+    scene = Scene(tmp_path, every_event=True)
+    line = lines(["Epoch 1: Loss: 0.5 | IoU: 0.5 | LR: 0.1"])
+    scene.write(line)
+    events: list[Event | Alert] = [notice for _, notice in scene.look()]
+    assert [type(e) for e in events] == [EpochDone]
+    assert all(p.every_event for p in scene.watch.pipelines.values())
+    scene.watch.close()
+
+
+def test_a_writer_that_left(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A silent log whose writer is gone, and whose last epoch is complete, has finished."""
+    writers = [Writer(1, "python train.py")]
+    monkeypatch.setattr(watch_module, "writers_of", lambda _: writers)
+    scene.write(bars(1, "0.5", "0.4", epochs=2) + bars(2, "0.5", "0.4", epochs=2))
+    assert scene.alerts() == []
+    assert scene.alerts(40.0) == []
+    writers.clear()
+    assert scene.alerts(5.0) == []  # it is not asked at every look
+    told = [a for _ in range(5) for a in scene.alerts(60.0)]
+    assert [(a[0], a[1]) for a in told] == [("finished", "firing")]
+
+
+def test_a_silent_log_is_asked_ever_more_rarely(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking for writers costs something: over a night it is done a few times."""
+    asked: list[Path] = []
+
+    def one(path: Path) -> list[Writer]:
+        asked.append(path)
+        return [Writer(1, "python")]
+
+    monkeypatch.setattr(watch_module, "writers_of", one)
+    scene.write(bars(1, "0.5", "0.4"))
+    for _ in range(8 * 3600 // 10):
+        scene.look(10.0)
+    assert 5 <= len(asked) <= 30
+
+
+# -- a pipe
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """The reading and the writing end of a pipe; the test closes the writing end."""
+    ends = os.pipe()
+    yield ends
+    os.close(ends[0])
+
+
+def test_a_pipe(pipe: tuple[int, int]) -> None:
+    """What comes through a pipe is told as it comes, the unfinished frame included."""
+    clock = ManualClock(START)
+    watch = PipeWatch(Rules(), clock, fd=pipe[0])
+    assert list(watch.look()) == []
+    os.write(pipe[1], bars(1, "0.5", "nan", total=10)[:-1])
+    told = [n for _, n in watch.look() if isinstance(n, Alert)]
+    assert [(a.rule, a.batch, a.started_at) for a in told] == [("nan_loss", 2, START)]
+    assert not watch.at_end
+    os.close(pipe[1])
+    assert list(watch.look()) == []
+    assert watch.at_end
+    assert watch.problems == []
+    assert list(watch.pipelines) == [Path("-")]
+    watch.close()
+
+
+def test_the_end_of_a_pipe_is_the_end_of_the_run(pipe: tuple[int, int]) -> None:
+    """When the writer is gone, a torn last line is read, and a complete training has finished."""
+    watch = PipeWatch(Rules(), ManualClock(START), fd=pipe[0])
+    os.write(pipe[1], bars(1, "0.5", epochs=1) + b"\rEpoch 1/1: 100%|##########| 1/1 [00:01<00:00,  1.00it/s, loss=0.4")
+    os.close(pipe[1])
+    told: list[Alert] = []
+    while not watch.at_end:
+        told += [n for _, n in watch.look() if isinstance(n, Alert)]
+    told += [n for _, n in watch.look() if isinstance(n, Alert)]
+    assert [a.rule for a in told] == ["finished"]
+
+
+def test_a_pipe_that_cannot_be_read() -> None:
+    """A descriptor that is not open is a problem and the end."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.close(writing)
+    watch = PipeWatch(Rules(), ManualClock(START), fd=reading)
+    assert list(watch.look()) == []
+    assert watch.at_end
+    assert watch.problems
