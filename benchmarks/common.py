@@ -35,9 +35,7 @@ def arguments(description: str, runs: int = 5) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="small sizes, to try the benchmark itself")
     parser.add_argument("--runs", type=int, default=runs, help=f"measured rounds (default {runs})")
-    parser.add_argument(
-        "--nanwatch", metavar="CMD", help="the command to measure (default: beside this Python)"
-    )
+    parser.add_argument("--nanwatch", metavar="CMD", help="the command to measure (default: beside this Python)")
     args = parser.parse_args()
     args.command = nanwatch_command(args.nanwatch)
     return args
@@ -213,9 +211,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 def machine() -> str:
     """Where the figures come from."""
-    return (
-        f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.system()} {platform.machine()}"
-    )
+    return f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.system()} {platform.machine()}"
 
 
 def run_main(main: Callable[[], None]) -> int:

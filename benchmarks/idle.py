@@ -65,9 +65,7 @@ def _stat(pid: int, index: int) -> int:
 def start(name: str, command: Sequence[str]) -> Follower:
     """Start a follower with nobody reading what it says."""
     quiet = subprocess.DEVNULL
-    return Follower(
-        name, subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, env=environment())
-    )
+    return Follower(name, subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, env=environment()))
 
 
 def settle(followers: Sequence[Follower]) -> None:

@@ -106,9 +106,7 @@ class Reader:
         while (left := end - time.perf_counter()) > 0:
             if self.process.poll() is not None:
                 error = self.process.stderr.read().decode() if self.process.stderr else ""
-                raise BenchmarkError(
-                    f"{self.name} ended with {self.process.returncode}: {error.strip()[-300:]}"
-                )
+                raise BenchmarkError(f"{self.name} ended with {self.process.returncode}: {error.strip()[-300:]}")
             try:
                 when, found = self._alerts.get(timeout=min(left, 0.5))
             except queue.Empty:
@@ -201,13 +199,9 @@ def report(readers: list[Reader], runs: int) -> None:
         if not found:
             raise BenchmarkError(f"{reader.name}: all {runs} alerts were lost")
         figures = (min(found), statistics.median(found), percentile(found, 0.95), max(found))
-        rows.append(
-            [reader.name, *(f"{value:.2f}" for value in figures), ratio(found, base), str(reader.lost)]
-        )
+        rows.append([reader.name, *(f"{value:.2f}" for value in figures), ratio(found, base), str(reader.lost)])
     header = ["reader", "min ms", "median ms", "p95 ms", "max ms", "/ watchdog", "lost"]
-    print_table(
-        f"From the write of an unterminated NaN frame to its alert, {runs} times ({machine()})", header, rows
-    )
+    print_table(f"From the write of an unterminated NaN frame to its alert, {runs} times ({machine()})", header, rows)
 
 
 if __name__ == "__main__":

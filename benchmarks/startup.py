@@ -44,9 +44,7 @@ def main() -> None:
     for case in cases:
         walls = case.values("wall")
         milliseconds = [1000 * wall for wall in walls]
-        rows.append(
-            [case.name, *spread(milliseconds, 1), ratio(walls, base), spread(case.values("rss"), 1)[1]]
-        )
+        rows.append([case.name, *spread(milliseconds, 1), ratio(walls, base), spread(case.values("rss"), 1)[1]])
     header = ["command", "min ms", "median ms", "max ms", "/ python", "peak RSS MiB"]
     print_table(f"Warm start, {args.runs} interleaved rounds ({machine()})", header, rows)
 

@@ -126,9 +126,7 @@ def cases_for(command: list[str], log: Path, facts: Json) -> list[Case]:
         ),
     ]
     if shutil.which("mawk"):
-        mawk = Case(
-            "mawk RS=[\\r\\n]", ["mawk", MAWK, path], lambda sample: check_frames("mawk", sample, facts)
-        )
+        mawk = Case("mawk RS=[\\r\\n]", ["mawk", MAWK, path], lambda sample: check_frames("mawk", sample, facts))
         cases.insert(2, mawk)
     return cases
 
@@ -145,9 +143,7 @@ def main() -> None:
     for case in cases:
         walls = case.values("wall")
         speed = megabytes / float(spread(walls, 6)[1])
-        rows.append(
-            [case.name, *spread(walls), f"{speed:.0f}", ratio(walls, own), spread(case.values("rss"), 1)[1]]
-        )
+        rows.append([case.name, *spread(walls), f"{speed:.0f}", ratio(walls, own), spread(case.values("rss"), 1)[1]])
     title = f"Reading {megabytes:.0f} MB, page cache warm, {args.runs} interleaved rounds ({machine()})"
     header = ["program", "min s", "median s", "max s", "MB/s", "time / nanwatch", "peak RSS MiB"]
     print_table(title, header, rows)

@@ -250,10 +250,7 @@ def _check(readings: list[LogReading]) -> int:
     from nanwatch.views.contract import health_of
 
     healths = [
-        health_of(r.alerts_of(run), status_of(run, r.silence))
-        for r in readings
-        for run in r.runs[-1:]
-        if not r.problem
+        health_of(r.alerts_of(run), status_of(run, r.silence)) for r in readings for run in r.runs[-1:] if not r.problem
     ]
     if "critical" in healths:
         return 2

@@ -30,9 +30,7 @@ _ESCAPE = re.compile(
     rb"|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|\Z)"  # OSC, DCS ...: title, hyperlink, clipboard
     rb"|[ -/]*[0-~]?)"  # two- and three-byte sequences
 )
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
-)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
 def clean(raw: bytes) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ _QUIET = 60.0
 _SAMPLE = 4096
 
 
-
 @dataclass(slots=True)
 class LogReading:
     """One log as it is now. `problem` is one short clear phrase, or None."""
@@ -37,15 +35,13 @@ class LogReading:
         return self.alerts.get(run.number, [])
 
 
-def read_log(
-    path: Path, rules: Rules, cache: Cache | None, now: float, progress: Progress | None = None
-) -> LogReading:
+def read_log(path: Path, rules: Rules, cache: Cache | None, now: float, progress: Progress | None = None) -> LogReading:
     """Read the log at *path* to its present end; what *cache* still knows is not read again."""
     reading = LogReading(str(path))
     reading.problem = problem_of(path)
     if reading.problem is not None:
         return reading
-    key = Path(os.path.abspath(path))
+    key = path.absolute()
     known = cache.get(key) if cache is not None else None
     follower = Follower(path, known.position if known else None, chunk_size=CHUNK)
     try:

@@ -14,6 +14,7 @@ from tests.support.facts import captures, check_facts, load_facts, not_printed
 FOLDER = Path(__file__).parent.parent / "fixtures" / "captures"
 LOGS = captures(FOLDER)
 
+
 def test_captures_are_here() -> None:
     """The captures with their facts have come with the checkout."""
     assert len(LOGS) >= 53
@@ -36,8 +37,6 @@ def test_capture_is_understood(log: Path) -> None:
     assert result.returncode in (0, 3), result.stderr
     runs = json.loads(result.stdout)["runs"] if result.stdout.strip() else []
     wrong = [
-        check
-        for check in check_facts(load_facts(log), runs)
-        if not check.ok and not not_printed(log.stem, check.name)
+        check for check in check_facts(load_facts(log), runs) if not check.ok and not not_printed(log.stem, check.name)
     ]
     assert not wrong

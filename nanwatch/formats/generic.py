@@ -131,7 +131,7 @@ class Generic:
         desc = bar.text
         if _VALIDATION.search(desc):
             return self._read_validation_bar(bar, offset)
-        if (_OTHER_BAR.search(desc) and not _EPOCH.search(desc)):
+        if _OTHER_BAR.search(desc) and not _EPOCH.search(desc):
             self.matched = "other bar"
             return []
         fields = Fields()

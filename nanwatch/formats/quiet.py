@@ -16,9 +16,7 @@ _VALUE = re.compile(rf"{_DECIMAL.pattern}|(?<=\s)-?(?:nan|inf)(?:\.0)?(?=\s)")
 _POSTFIX = re.compile(r"(?P<name>[\w/@.\-]+)=(?P<value>[^,\]]*)")
 
 
-def news_source(
-    bar: Bar, event: BatchDone, ceilings: Mapping[str, float], nan_is_news: bool = True
-) -> bytes | None:
+def news_source(bar: Bar, event: BatchDone, ceilings: Mapping[str, float], nan_is_news: bool = True) -> bytes | None:
     """Return the source of the pattern that finds the next frame which is news after *bar*, or None.
 
     A frame is no news if it draws the same bar of the same epoch with the same memory, and each loss is

@@ -9,9 +9,7 @@ from nanwatch.model.event import Event, Failure, Interrupted
 
 _BEGIN = re.compile(r"Traceback \(most recent call last\)")
 _RANK = re.compile(r"^\s*(?:\[(?:rank)?\d+\]:|\d+:|\(\w+ pid=\d+[^)]*\)|E\s{3,})\s?")
-_INNER = re.compile(
-    r"^(?:\s|[│╭╰┃]|During handling of the above|The above exception was|Traceback|\[Previous line)"
-)
+_INNER = re.compile(r"^(?:\s|[│╭╰┃]|During handling of the above|The above exception was|Traceback|\[Previous line)")
 _EXCEPTION = re.compile(r"^(?P<name>[A-Za-z_][\w.]*)(?::\s*(?P<text>.*))?$")
 _MEMORY = re.compile(r"(?i)out of memory|OutOfMemory|OOM when allocating|RESOURCE_EXHAUSTED")
 _LONGEST = 2000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 from nanwatch.config import MetricDecline
 from nanwatch.model.alert import Finding
@@ -30,7 +31,7 @@ class Rule:
         if not all(math.isfinite(v) for v in values):
             return
         sign = 1 if run.primary_rises else -1
-        if not all(sign * (a - b) > 0 for a, b in zip(values, values[1:], strict=False)):
+        if not all(sign * (a - b) > 0 for a, b in pairwise(values)):
             return
         scale = abs(run.best.value)
         loss = sign * (run.best.value - values[-1])

@@ -34,7 +34,7 @@ class Rule:
         unit = "batch" if row.nan_batches == 1 else "batches"
         text = f"{row.nan_batches:,} NaN {unit}" if not row.batch else f"{row.nan_batches:,} NaN{seen}"
         yield Finding(
-            self.name, "critical", f"{text} since {place(run, row, row.nan_onset)}{ahead}",
+            self.name, "critical", f"{text} since {place(row, row.nan_onset)}{ahead}",
             key_of(row), number_of(row), row.nan_last[-1] if row.nan_last else row.nan_onset, row.nan_offset,
             {
                 "nan_batches": row.nan_batches, "batches_seen": row.batch, "onset_batch": row.nan_onset,

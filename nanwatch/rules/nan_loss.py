@@ -29,7 +29,7 @@ class Rule:
         before = f"; epoch {clean} was clean" if clean is not None else ""
         hidden = " (the trainer prints the loss as 0.0, its gradient norm is nan)" if run.hidden_nan else ""
         yield Finding(
-            self.name, "warning", f"loss is not finite since {place(run, row, row.nan_onset)}{hidden}{before}",
+            self.name, "warning", f"loss is not finite since {place(row, row.nan_onset)}{hidden}{before}",
             key_of(row), number_of(row), row.nan_onset, row.nan_offset,
             {"nan_batches": row.nan_batches, "last_clean_epoch": clean},
         )  # fmt: skip

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from nanwatch.model.run import Epoch, Run
 
-
 _LEAST_COUNT = 3
 _LEAST_SHARE = 0.05
 
 
-def place(run: Run, row: Epoch, position: int | None) -> str:
+def place(row: Epoch, position: int | None) -> str:
     """Return `batch 32 of epoch 4`, `step 120`, or `epoch 4`."""
     if row.epoch == -1:
         return f"step {position:,}" if position is not None else "the run"

@@ -50,9 +50,7 @@ class Table:
             roles = roles or [""] * len(cells)
             self.rows.append(Row(clean(label), [f"{cell} " for cell in cells], roles, rank))
 
-    def compare(
-        self, label: str, values: list[float | None], sign: int, best: int | None, rank: int = 5
-    ) -> None:
+    def compare(self, label: str, values: list[float | None], sign: int, best: int | None, rank: int = 5) -> None:
         """Add a row with arrows for better or worse than the value before (*sign* 1: higher is better)."""
         cells, roles, before = [], list[Role](), None
         for place, value in enumerate(values):

@@ -27,9 +27,7 @@ def folded_lines(views: list[RunView], names: dict[int, str], page: Page) -> lis
         some = [v for v in views if v.status == status]
         if some:
             items = _finished(some, names, page) if status == "finished" else _groups(some, names, page)
-            lines += page.items(
-                f"ok {len(some)} {status}", [Span(text) for text in items], indent=0, column=17
-            )
+            lines += page.items(f"ok {len(some)} {status}", [Span(text) for text in items], indent=0, column=17)
     return lines
 
 

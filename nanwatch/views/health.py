@@ -108,14 +108,14 @@ def _nan(run: Run) -> Iterator[str]:
     if row.nan_batches:
         since = _first_of_streak(run, row)
         told = " (told by its gradient norm)" if run.hidden_nan else ""
-        yield f"NaN since {place(run, since, since.nan_onset)}{told}"
+        yield f"NaN since {place(since, since.nan_onset)}{told}"
         return
     bad = [e for e in run.table.values() if e.nan_batches]
     if bad:
         first = min(bad, key=lambda e: e.epoch)
         last = max(bad, key=lambda e: e.epoch)
         until = "" if last is first else f", the last in epoch {last.epoch}"
-        yield f"{run.nan_batches:,} NaN from {place(run, first, first.nan_onset)} on{until}"
+        yield f"{run.nan_batches:,} NaN from {place(first, first.nan_onset)} on{until}"
         yield f"epoch {row.epoch} is clean"
 
 

@@ -35,11 +35,7 @@ class Column(NamedTuple):
 def worst_first(views: list[RunView]) -> list[RunView]:
     """Return *views*, worst first, then running before finished, else in the given order."""
     ends = ("running", "stalled", "unknown", "failed", "crashed", "interrupted", "finished")
-    ranks = {
-        id(v): (HEALTHS.index(h), ends.index(v.status) if h == "ok" else 0)
-        for v in views
-        for h in [health(v)]
-    }
+    ranks = {id(v): (HEALTHS.index(h), ends.index(v.status) if h == "ok" else 0) for v in views for h in [health(v)]}
     return sorted(views, key=lambda v: ranks[id(v)])
 
 
@@ -120,15 +116,11 @@ def _rows(views: list[RunView], names: dict[int, str], page: Page, reasons: bool
 def _role(column: Column, cell: str, view: RunView) -> Role:
     if column.head == "STATUS":
         return STATUS_ROLES[view.status]
-    bad = (column.head == "NaN" and view.run.nan_batches) or (
-        column.head == "LOSS" and cell in ("nan", "inf", "-inf")
-    )
+    bad = (column.head == "NaN" and view.run.nan_batches) or (column.head == "LOSS" and cell in ("nan", "inf", "-inf"))
     return "critical" if bad else ""
 
 
-def _layout(
-    views: list[RunView], page: Page, longest: int, beside: bool
-) -> tuple[list[Column], list[int], int]:
+def _layout(views: list[RunView], page: Page, longest: int, beside: bool) -> tuple[list[Column], list[int], int]:
     """Choose the columns that leave room for the names, and (with reasons beside them) for a few words."""
     other = ("%",) if page.width >= _WIDE else ("BATCH", "METRIC")
     columns = [c for c in _columns(page) if c.head not in other]

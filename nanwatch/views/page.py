@@ -47,9 +47,7 @@ class Page(NamedTuple):
     width: int
     glyphs: Glyphs
 
-    def prose(
-        self, text: str, role: Role = "", mark: Span | None = None, indent: int = 2, rank: int = 0
-    ) -> list[Line]:
+    def prose(self, text: str, role: Role = "", mark: Span | None = None, indent: int = 2, rank: int = 0) -> list[Line]:
         """Return *text*, wrapped; *mark* stands before its first line."""
         hang = indent + (0 if mark is None else cell_len(mark.text) + 1)
         lines = wrap(self.arrows(text), max(1, self.width - hang))
@@ -61,9 +59,7 @@ class Page(NamedTuple):
             found.append(Line([*head, Span(line, role)], rank))
         return found
 
-    def items(
-        self, label: str, items: Iterable[Span], rank: int = 0, indent: int = 2, column: int = 10
-    ) -> list[Line]:
+    def items(self, label: str, items: Iterable[Span], rank: int = 0, indent: int = 2, column: int = 10) -> list[Line]:
         """Return *items* two blanks apart after *label*; only one longer than a line is broken."""
         start = indent + max(column, cell_len(label) + 1 if label else 0)
         room = max(1, self.width - start)
@@ -117,9 +113,7 @@ def render(lines: list[Line], page: Page, color: bool) -> str:
     """Return the page as text; the only escapes in it are the colours that this puts there."""
     shown = []
     for line in lines:
-        spans = [
-            (_inert(span.text), _COLORS.get(span.role) if color else None) for span in page.bound(line).spans
-        ]
+        spans = [(_inert(span.text), _COLORS.get(span.role) if color else None) for span in page.bound(line).spans]
         while spans and not spans[-1][0].rstrip():
             spans.pop()
         if spans:

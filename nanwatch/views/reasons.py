@@ -23,7 +23,7 @@ def alert_text(view: RunView, alert: Alert) -> str:
 def _nan_text(run: Run, row: Epoch) -> str:
     count, onset = row.nan_batches, row.nan_onset
     if not row.batch or onset is None:
-        where = f"in epoch {row.epoch}" if row.epoch >= 0 else f"since {place(run, row, onset)}"
+        where = f"in epoch {row.epoch}" if row.epoch >= 0 else f"since {place(row, onset)}"
         text = f"{plural(count, 'NaN loss', 'NaN losses')} {where}"
     elif count >= 3 and row.nan_streak_from == onset:
         text = f"NaN in every batch drawn from {onset:,} to {row.batch:,} of epoch {row.epoch}"
@@ -73,7 +73,7 @@ def reason(view: RunView) -> str:
         if alert.rule in ("oom", "crash") and run.failure is not None:
             continue
         if alert.rule in ("nan_burst", "nan_loss") and row is not None and row.nan_batches:
-            parts.append(f"{row.nan_batches:,} NaN since {place(run, row, row.nan_onset)}")
+            parts.append(f"{row.nan_batches:,} NaN since {place(row, row.nan_onset)}")
         elif alert.rule == "grad_skip" and row is not None and row.grad_skips:
             parts.append(f"{plural(row.grad_skips, 'step')} skipped")
         elif alert.rule == "vram_jump":

@@ -7,7 +7,6 @@ import sys
 import time
 from typing import TextIO
 
-
 _PATIENCE = 0.3
 """Seconds before progress is shown: what is done by then needs none."""
 

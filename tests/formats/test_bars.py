@@ -41,7 +41,17 @@ def test_bar(frame: str, style: str, text: str, n: int, total: int | None, rate:
 
 @pytest.mark.parametrize(
     "frame",
-    ["", "100% sure", "a | b | c", "|   car  | 31.1 | 12/40 |", "12/30 items", "loss 5% | acc 3%", "| 3/4 |", "58/58 files - done", "━━━━━━━━"],
+    [
+        "",
+        "100% sure",
+        "a | b | c",
+        "|   car  | 31.1 | 12/40 |",
+        "12/30 items",
+        "loss 5% | acc 3%",
+        "| 3/4 |",
+        "58/58 files - done",
+        "━━━━━━━━",
+    ],
 )
 def test_no_bar(frame: str) -> None:
     """Percentages, pipes and rules of other text are no bar."""

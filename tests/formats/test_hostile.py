@@ -22,7 +22,21 @@ UNITS = [
     "Traceback (most", "NCCL error ", "DataLoader worker ", "slurmstepd: error: *** ", "checkpoint ", "1.", "1e", "1,", "1_", ".", "é", "🚀", "Epoch GPU_mem ",
     "all 1 ", "1/1 1G ", "Class Images ", "it/s, ", "00:", "Iteration 1, loss = ", "] ", "INFO ", "OOM when allocating tensor", "training ", "saved ",
 ]  # fmt: skip
-HEADS = ["", "Epoch 1/2: ", "1/10 ", "  0%|", "Epoch 1: 10%|█  | 1/10 [00:01<", "[", "{'loss': ", "2024-01-01 10:00:00 ", "loss: ", "all 1 ", "1/2 4G 0.1 ", "it [", "Epoch GPU_mem "]
+HEADS = [
+    "",
+    "Epoch 1/2: ",
+    "1/10 ",
+    "  0%|",
+    "Epoch 1: 10%|█  | 1/10 [00:01<",
+    "[",
+    "{'loss': ",
+    "2024-01-01 10:00:00 ",
+    "loss: ",
+    "all 1 ",
+    "1/2 4G 0.1 ",
+    "it [",
+    "Epoch GPU_mem ",
+]
 ANYWHERE = [" ", "1", "a=1,", "a ", "[", "|", "%", "nan ", "skip nan "]
 LINES = [(head, unit) for head in HEADS for unit in (UNITS if head in ("", "Epoch 1/2: ") else ANYWHERE)]
 

@@ -85,7 +85,9 @@ SILENT = [
 ]
 
 TROUBLE = (StepSkipped, Failure, Interrupted, RunFinished, Recovery, CheckpointSkipped)
-HEALTHY = "".join(f"Epoch {e}/9: train_loss={1 / e:.4f} val_loss={1.1 / e:.4f} val_acc={1 - 1 / (e + 1):.4f}\n" for e in range(1, 5))
+HEALTHY = "".join(
+    f"Epoch {e}/9: train_loss={1 / e:.4f} val_loss={1.1 / e:.4f} val_acc={1 - 1 / (e + 1):.4f}\n" for e in range(1, 5)
+)
 
 
 def bad(event: Event) -> bool:
@@ -95,7 +97,9 @@ def bad(event: Event) -> bool:
     return isinstance(event, TROUBLE)
 
 
-@pytest.mark.parametrize("prefix", ["", "2024-01-01 10:00:00,123 - INFO - ", "[INFO] ", "  0%|          | 0/100 [00:00<?, ?it/s]"])
+@pytest.mark.parametrize(
+    "prefix", ["", "2024-01-01 10:00:00,123 - INFO - ", "[INFO] ", "  0%|          | 0/100 [00:00<?, ?it/s]"]
+)
 @pytest.mark.parametrize("line", SILENT)
 def test_line_is_silent(line: str, prefix: str) -> None:
     """A look-alike says nothing of trouble, alone or behind what loggers and bars put before it."""
@@ -118,7 +122,11 @@ def test_run_goes_on(line: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["Epoch 5/9: train_loss=0.2 val_loss=nan val_acc=0.83", "Validation: loss=nan, iou=nan", "{'eval_loss': nan, 'eval_runtime': 1.0, 'epoch': 5}"],
+    [
+        "Epoch 5/9: train_loss=0.2 val_loss=nan val_acc=0.83",
+        "Validation: loss=nan, iou=nan",
+        "{'eval_loss': nan, 'eval_runtime': 1.0, 'epoch': 5}",
+    ],
 )
 def test_validation_nan_is_no_nan_batch(line: str) -> None:
     """A NaN among validation values is no NaN batch of the training."""

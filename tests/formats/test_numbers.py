@@ -34,7 +34,9 @@ def test_nan(text: str) -> None:
     assert math.isnan(value)
 
 
-@pytest.mark.parametrize("text", ["", "nano", "info", "finance", "1.2.3", "0x10", "12ms", "--", "1e", "N/A", "None", "1" * 100])
+@pytest.mark.parametrize(
+    "text", ["", "nano", "info", "finance", "1.2.3", "0x10", "12ms", "--", "1e", "N/A", "None", "1" * 100]
+)
 def test_no_number(text: str) -> None:
     """What only looks like a number is none."""
     assert read_number(text) is None
@@ -46,13 +48,28 @@ def test_pattern_ends_before_a_word(text: str) -> None:
     assert re.match(NUMBER, text) is None
 
 
-@pytest.mark.parametrize(("text", "value"), [("41163", 41163), ("1,420", 1420), ("2.5k", 2500), ("1.2M", 1_200_000), ("?", None), ("", None), ("1.5", None), ("9" * 5000, None)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("41163", 41163),
+        ("1,420", 1420),
+        ("2.5k", 2500),
+        ("1.2M", 1_200_000),
+        ("?", None),
+        ("", None),
+        ("1.5", None),
+        ("9" * 5000, None),
+    ],
+)
 def test_int(text: str, value: int | None) -> None:
     """Counters are whole, with thousands separators or a scale."""
     assert read_int(text) == value
 
 
-@pytest.mark.parametrize(("number", "value"), [(3.0, 3), (0.0, 0), (None, None), (math.nan, None), (math.inf, None), (-1.0, None), (1e300, None)])
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [(3.0, 3), (0.0, 0), (None, None), (math.nan, None), (math.inf, None), (-1.0, None), (1e300, None)],
+)
 def test_counter_of(number: float | None, value: int | None) -> None:
     """A number that cannot count anything is no counter."""
     assert as_counter(number) == value

@@ -42,7 +42,10 @@ def test_pairs(text: str, pairs: list[tuple[str, float]]) -> None:
     assert [p.value for p in found] == pytest.approx([value for _, value in pairs])
 
 
-@pytest.mark.parametrize("text", ["loss=nan", "loss: NaN,", "loss nan lr 0.1", "loss=inf]", "loss -inf", "train_loss=nan.0", "Loss nan (nan)"])
+@pytest.mark.parametrize(
+    "text",
+    ["loss=nan", "loss: NaN,", "loss nan lr 0.1", "loss=inf]", "loss -inf", "train_loss=nan.0", "Loss nan (nan)"],
+)
 def test_non_finite(text: str) -> None:
     """A whole value that is NaN or infinite is read as one."""
     assert not math.isfinite(read_pairs(text)[0].value)

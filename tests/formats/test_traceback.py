@@ -50,7 +50,9 @@ def test_interrupt_is_no_failure() -> None:
 def test_progress_between_its_lines() -> None:
     """A bar that draws itself between two lines of a traceback is read, and the traceback goes on."""
     lines = HEAD.splitlines()
-    text = "\n".join([*lines, "Epoch 1: 10%|█         | 1/10 [00:01<00:09, 1.00it/s, loss=0.5]", "ValueError: after the bar"])
+    text = "\n".join(
+        [*lines, "Epoch 1: 10%|█         | 1/10 [00:01<00:09, 1.00it/s, loss=0.5]", "ValueError: after the bar"]
+    )
     assert [event.message for event in events_of(text) if isinstance(event, Failure)] == ["ValueError: after the bar"]
 
 

@@ -300,9 +300,7 @@ def test_pipe(log: Path, follower: Follower) -> None:
         (errno.ENOBUFS, "no buffer space available"),
     ],
 )
-def test_permission(
-    log: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch, code: int, phrase: str
-) -> None:
+def test_permission(log: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch, code: int, phrase: str) -> None:
     """A file that may not be opened is a problem in words, which goes when it can be opened."""
 
     def refuse(*_: object, **__: object) -> int:
@@ -317,9 +315,7 @@ def test_permission(
     assert follower.problem is None
 
 
-def test_new_file_may_not_be_opened_yet(
-    log: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_new_file_may_not_be_opened_yet(log: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the new file may not be opened the old one is still read, and nothing of either is lost."""
     append(log, b"one\n")
     take(follower)

@@ -253,9 +253,7 @@ class Histories(RuleBasedStateMachine):
             self.current = self.newest
         for file in self.files:
             waits = self.must_wait(file)
-            file.followed = not waits and (
-                file.followed or file is self.newest or bool(file.pending & arrived)
-            )
+            file.followed = not waits and (file.followed or file is self.newest or bool(file.pending & arrived))
             if file is self.newest:
                 file.trace = self.path.stat().st_size > 0
                 file.copied = False

@@ -163,9 +163,7 @@ def test_missing_watchdog_is_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("code", "what"), [(errno.ENOSPC, "watches"), (errno.EMFILE, "instances")])
-def test_exhausted_inotify_is_polled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, what: str
-) -> None:
+def test_exhausted_inotify_is_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, what: str) -> None:
     """When the system has no watch left it polls and names the setting."""
     from watchdog.observers.api import BaseObserver
 
@@ -179,9 +177,7 @@ def test_exhausted_inotify_is_polled(
     assert f"inotify {what} are exhausted" in wake.note
 
 
-def test_later_exhaustion_is_noted(
-    tmp_path: Path, native: NativeWake, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_later_exhaustion_is_noted(tmp_path: Path, native: NativeWake, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that appears when no watch is left is noted; the others stay watched."""
 
     def refuse(*_: object, **__: object) -> None:

@@ -92,9 +92,7 @@ def summary(
     ascii_only: bool = True,
 ) -> str:
     """Render with the time given."""
-    return render_summary(
-        runs, problems or [], now=NOW, width=width, height=height, color=color, ascii_only=ascii_only
-    )
+    return render_summary(runs, problems or [], now=NOW, width=width, height=height, color=color, ascii_only=ascii_only)
 
 
 def words(text: str) -> str:
@@ -124,9 +122,7 @@ def epoch_row(epoch: int, loss: float = 1.0, batch: int = 41_163, **more: object
 
 def full_size() -> RunView:
     """The yolo incident in its real size: 73 NaN in 7,550 of 41,163 batches."""
-    run = Run(
-        "yolo.log", "yolo.log", "ultralytics", epoch=4, epochs=50, batch=7550, batches=41_163, first_epoch=1
-    )
+    run = Run("yolo.log", "yolo.log", "ultralytics", epoch=4, epochs=50, batch=7550, batches=41_163, first_epoch=1)
     run.losses, run.rate, run.vram_gb = {"box_loss": 1.602}, 2.2, 4.71
     run.nan_batches, run.nan_onset, run.grad_skips = 73, (4, 32), 72
     run.primary_metric, run.best = "mAP50-95", Best("mAP50-95", 0.262, 3)
@@ -225,10 +221,7 @@ def test_cod_story_tells_best_decline_collapse_and_where_it_is_stuck(cod: list[R
     text = words(summary(cod))
     assert text.startswith("nanwatch 14:02:51 1 run: 1 ")
     assert "stuck at 30 % of epoch 101, silent for 9h" in text
-    assert (
-        "IoU: best 0.6413 at epoch 88, declining since 89, collapsed in 98 (0.6242 -> 0.0022), now 0.0023"
-        in text
-    )
+    assert "IoU: best 0.6413 at epoch 88, declining since 89, collapsed in 98 (0.6242 -> 0.0022), now 0.0023" in text
     assert "loss 0.221 -> 15.3 in epoch 98" in text
     assert "IoU 0.0023 at epoch 100 best 0.6413 at epoch 88" in text
 
@@ -294,9 +287,7 @@ def test_unknown_format_names_the_command_that_explains_it() -> None:
     view = RunView(Run("my log.txt", "my log.txt"), [], "unknown", None)
     text = words(summary([view]))
     assert "1 run: 1 unknown" in text
-    assert (
-        "not understood: no epoch, step or loss was recognised; run `nanwatch explain 'my log.txt'`" in text
-    )
+    assert "not understood: no epoch, step or loss was recognised; run `nanwatch explain 'my log.txt'`" in text
 
 
 def test_not_a_number_is_shown_wherever_it_stands() -> None:
@@ -357,8 +348,7 @@ def test_forty_runs_fold_what_is_healthy() -> None:
 def test_little_height_counts_what_it_leaves_out() -> None:
     """Where even the trouble does not fit, the rest of it is counted and the healthy are one line."""
     ill = [
-        RunView(plain_run(f"run{n}.log").run, [alert("x", "critical", "it broke")], "running", 2.0)
-        for n in range(30)
+        RunView(plain_run(f"run{n}.log").run, [alert("x", "critical", "it broke")], "running", 2.0) for n in range(30)
     ]
     lines = summary([*ill, *many()], height=12).splitlines()
     assert len(lines) == 9
@@ -377,8 +367,7 @@ def test_two_runs_that_do_not_fit_become_a_list(yolo: list[RunView], cod: list[R
 def test_healthy_ages_do_not_flicker() -> None:
     """A healthy running log shows no age, so that `watch -d` marks real changes only."""
     texts = {
-        summary([RunView(v.run, v.alerts, v.status, s) for v in [plain_run(c) for c in "abc"]])
-        for s in (1.0, 9.0)
+        summary([RunView(v.run, v.alerts, v.status, s) for v in [plain_run(c) for c in "abc"]]) for s in (1.0, 9.0)
     }
     assert len(texts) == 1
 
@@ -545,10 +534,7 @@ def test_times_are_short() -> None:
 def test_cuts_spare_ends_and_numbers() -> None:
     """A name loses its middle; a reason loses whole words; wide characters count as two cells."""
     assert cut_middle("unet-iou-v3-long.log", 12, "...") == "unet...g.log"
-    assert (
-        cut_end("73 NaN since batch 32 of epoch 4; 72 steps", 36, "...")
-        == "73 NaN since batch 32 of epoch 4..."
-    )
+    assert cut_end("73 NaN since batch 32 of epoch 4; 72 steps", 36, "...") == "73 NaN since batch 32 of epoch 4..."
     assert cell_len(cut_middle("訓練ログ訓練ログ訓練ログ", 11, "…")) <= 11
 
 
