@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,30 @@ from nanwatch.model.run import Best, Epoch, Evaluation, Run, RunFailure
 from nanwatch.statecodec import BadState, dump, load
 from nanwatch.tail.identity import Position, fingerprint
 
-_LAYOUT = 1
+_LAYOUT = 2
 SHOWN_KINDS: dict[str, type[Any]] = {k.__name__: k for k in (Run, Epoch, Best, Evaluation, RunFailure, Alert)}
+
+
+class Writing(Enum):
+    """Whether somebody still writes a log."""
+
+    GOES_ON = "goes on"
+    PAUSED = "paused"
+    ENDED = "ended"
 
 
 @dataclass(slots=True)
 class Remembered:
     """What is known of a log without reading it: true up to *position*.
 
-    `runs` and `alerts` (by the run's number) are as they were shown; `settled` tells that nobody was writing
-    then. `state` is the text of the pipeline's state.
+    `runs` and `alerts` (by the run's number) are as they were shown; `writing` tells whether somebody was
+    writing then. `state` is the text of the pipeline's state.
     """
 
     position: Position
     runs: list[Run]
     alerts: dict[int, list[Alert]]
-    settled: bool
+    writing: Writing
     state: str
 
 
@@ -55,14 +64,14 @@ class Cache:
                 return None
             shown = load(head["shown"], SHOWN_KINDS)
             position = Position.from_json(head["position"])
-            return Remembered(position, shown["runs"], shown["alerts"], head["settled"], state.rstrip("\n"))
+            return Remembered(position, shown["runs"], shown["alerts"], Writing(head["writing"]), state.rstrip("\n"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, BadState):
             return None
 
     def put(self, log: Path, item: Remembered) -> None:
         """Remember *item* of *log*: written aside and renamed, readable by its owner only."""
         head = {
-            "stamp": self._stamp, "log": str(log), "position": item.position.to_json(), "settled": item.settled,
+            "stamp": self._stamp, "log": str(log), "position": item.position.to_json(), "writing": item.writing.value,
             "shown": dump({"runs": item.runs, "alerts": item.alerts}),
         }  # fmt: skip
         import tempfile

@@ -116,13 +116,17 @@ class LogPipeline:
             self.framer.take_tail()
             yield from self._frame(frame, now)
 
-    def finish(self, now: float | None = None) -> Iterator[Notice]:
-        """Take note that nobody writes the log any more: what stands at its end is all there will be."""
+    def finish(self, now: float | None = None, only_planned: bool = False) -> Iterator[Notice]:
+        """Take note that nobody writes the log any more: what stands at its end is all there will be.
+
+        With *only_planned*, a run that did not print how long it means to train is not taken for finished: its
+        trainer may open the log for each line.
+        """
         frame = self.framer.tail()
         if frame is not None:
             self.framer.take_tail()
             yield from self._frame(frame, now)
-        change = self.log_runs.settle()
+        change = self.log_runs.settle(only_planned)
         if change:
             yield from self._judge(change, now)
 

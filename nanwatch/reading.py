@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nanwatch.cache import Cache, Remembered
+from nanwatch.cache import Cache, Remembered, Writing
 from nanwatch.config import Rules
 from nanwatch.model.alert import Alert
 from nanwatch.model.frame import Discontinuity, Progress
@@ -16,7 +16,10 @@ from nanwatch.tail.follower import Follower, Item
 from nanwatch.tail.writers import writers_of
 
 CHUNK = 1 << 21
-_QUIET = 60.0
+_UNSEEN = 600.0
+"""Seconds of silence after which a log is taken for ended whose writer cannot be seen."""
+_PAUSE = 10.0
+"""Seconds for which a log that nobody holds open may only be between two lines."""
 _SAMPLE = 4096
 
 
@@ -94,8 +97,8 @@ def _read(
 ) -> None:  # fmt: skip
     items = follower.poll()
     first = next(items, None)
-    settled = _nobody_writes(reading, follower, known, now)
-    if known is not None and first is None and follower.problem is None and known.settled == settled:
+    writing = _writing(reading, follower, known, now)
+    if known is not None and first is None and follower.problem is None and known.writing is writing:
         reading.runs, reading.alerts = _named(known.runs, reading.log), known.alerts
         return
     # Only now is what reads frames needed: it costs more to load than all of the above.
@@ -119,13 +122,14 @@ def _read(
         if progress is not None:
             progress(reading.log, item.offset + len(item.data), follower.size)
     reading.problem = follower.problem
+    follower.close()
     position, kept = follower.position, dump_state(pipeline.state) if cache is not None else ""
-    for _ in pipeline.finish() if settled else pipeline.catch_up():
+    for _ in pipeline.catch_up() if writing is Writing.GOES_ON else pipeline.finish(None, writing is Writing.PAUSED):
         pass
     reading.runs = pipeline.runs
     reading.alerts = {run.number: pipeline.alerts_of(run) for run in pipeline.runs}
     if cache is not None and position is not None:
-        cache.put(key, Remembered(position, reading.runs, reading.alerts, settled, kept))
+        cache.put(key, Remembered(position, reading.runs, reading.alerts, writing, kept))
 
 
 def _named(runs: list[Run], log: str) -> list[Run]:
@@ -142,16 +146,20 @@ def _chain(first: Item | None, rest: Iterator[Item]) -> Iterator[Item]:
     yield from rest
 
 
-def _nobody_writes(reading: LogReading, follower: Follower, known: Remembered | None, now: float) -> bool:
-    """Tell whether the log has its last byte: no process holds it for writing, or (unknown) it has been quiet."""
+def _writing(reading: LogReading, follower: Follower, known: Remembered | None, now: float) -> Writing:
+    """Tell whether the log will grow: does a process hold it for writing, or (unknown) how long has it been quiet?"""
     if follower.mtime is not None:
         reading.silence = max(0.0, now - follower.mtime)
-    if known is not None and known.settled and all(r.finished or r.failure or r.interrupted for r in known.runs):
-        return True
+    ended = known is not None and known.writing is Writing.ENDED
+    if ended and known is not None and all(r.finished or r.failure or r.interrupted for r in known.runs):
+        return Writing.ENDED
     writers = writers_of(follower.path)
-    if writers is not None:
-        return not writers
-    return reading.silence is not None and reading.silence > _QUIET
+    silence = reading.silence or 0.0
+    if writers is None:
+        return Writing.ENDED if silence > _UNSEEN else Writing.GOES_ON
+    if writers:
+        return Writing.GOES_ON
+    return Writing.ENDED if silence > _PAUSE else Writing.PAUSED
 
 
 def _has_something(run: Run) -> bool:

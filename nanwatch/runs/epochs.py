@@ -78,7 +78,8 @@ def _thin(run: Run) -> None:
 def is_complete(run: Run) -> bool:
     """Tell whether the log shows a whole training: the last planned epoch (or step) to its end.
 
-    Where the plan is not printed, a run of epoch lines is whole after each of them.
+    Where the plan is not printed, a run is whole whenever an epoch is: its line or its validation came after
+    its last batch, or its bar is full and no validation is to come.
     """
     row = run.current
     if run.steps and run.step is not None:
@@ -88,11 +89,9 @@ def is_complete(run: Run) -> bool:
     last = run.epochs is None or run.epoch is None or run.epoch >= run.epochs - (run.first_epoch == 0)
     if not last:
         return False
-    if row.batch == 0:
-        return row.done
-    if row.batches is None or row.batch < row.batches:
-        return row.done and not row.batch
+    if row.done or row.validated:
+        return True
+    if not row.batch or row.batches is None or row.batch < row.batches:
+        return False
     earlier = [e for e in run.table.values() if e is not row]
-    if any(e.metrics for e in earlier) and not (row.metrics or run.unsure):
-        return False  # its validation is still to come
-    return run.epochs is not None
+    return not any(e.metrics for e in earlier) or bool(row.metrics or run.unsure)

@@ -61,10 +61,14 @@ class LogRuns:
             run.started_at = run.started_at or now
         return change
 
-    def settle(self) -> int:
-        """Take note that nobody writes the log any more: a run whose last epoch is complete has finished."""
+    def settle(self, only_planned: bool = False) -> int:
+        """Take note that nobody writes the log any more: a run whose last epoch is complete has finished.
+
+        With *only_planned*, only if it was known how long it would be.
+        """
         run = self.current
-        if _has_ended(run) or not is_complete(run):
+        planned = run.epochs is not None or run.steps is not None
+        if _has_ended(run) or not is_complete(run) or (only_planned and not planned):
             return Change.NOTHING
         close_epoch(run)
         run.finished = "its last epoch is complete"
@@ -207,6 +211,8 @@ class LogRuns:
             run.batch = event.batch
             run.batches = event.batches if event.batches is not None else run.batches
             if row is not None:
+                if event.batch > row.batch:
+                    row.done = row.validated = False
                 row.batch = max(row.batch, event.batch)
                 row.batches = event.batches if event.batches is not None else row.batches
         _show(run, row, event)
