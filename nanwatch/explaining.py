@@ -64,7 +64,7 @@ def explain_log(path: Path, progress: Progress | None = None) -> Explanation:
                 item.events[name] = item.events.get(name, 0) + 1 + passed
         else:
             found.unmatched += 1
-            shape = re.sub(r"\d+", "0", frame.text[:_SAMPLE_LENGTH])
+            shape = _shape(frame.text[:_SAMPLE_LENGTH])
             item = found.unknown.get(shape)
             if item is None and len(found.unknown) < _SAMPLES:
                 item = found.unknown[shape] = _first("", frame)
@@ -73,6 +73,12 @@ def explain_log(path: Path, progress: Progress | None = None) -> Explanation:
         passed = 0
     found.format = decoder.format
     return found
+
+
+def _shape(text: str) -> str:
+    """Return what frames that look alike have in common: numbers, blanks and what stands in brackets do not count."""
+    text = re.sub(r"\d[\d.,]*", "0", text)
+    return re.sub(r"\s+", " ", re.sub(r"\[[^\]]*\]|(?<= )[\w]+(?:\.[\w]+)+", "~", text)).strip()
 
 
 class _NoCeiling(dict[str, float]):

@@ -14,7 +14,7 @@ def explanation_lines(found: Explanation, width: int) -> Iterator[str]:
     known = found.frames - found.unmatched
     share = f" ({known / found.frames:.0%})" if found.frames else ""
     yield cut_end(clean(f"{found.log}: {found.format}"), width, "...")
-    yield f"{found.frames:,} frames, {known:,} recognised{share}, {found.unmatched:,} not"
+    yield cut_end(f"{found.frames:,} frames, {known:,} recognised{share}, {found.unmatched:,} not", width, "...")
     if found.truncated:
         yield f"{found.truncated:,} frames were too long and were cut"
     yield from _section("recognised", sorted(found.matched.values(), key=lambda m: -m.frames), width)
@@ -28,8 +28,8 @@ def _section(title: str, items: list[Matched], width: int) -> Iterator[str]:
     yield f"{title}:"
     for item in items:
         events = ", ".join(f"{name} {count:,}" for name, count in item.events.items())
-        head = f"{item.frames:9,}  " + (f"{item.name}" if item.name else f"first at byte {item.offset:,}")
-        yield cut_end(clean(head + (f"  -> {events}" if events else "")), width, "...")
+        what = item.name or f"first at byte {item.offset:,}"
+        yield cut_end(f"{item.frames:9,}  {clean(what)}" + (f"  -> {events}" if events else ""), width, "...")
         yield cut_end(f"{'':11}{clean(item.sample.strip())}", width, "...")
 
 
