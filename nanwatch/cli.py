@@ -60,7 +60,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_logs(parser: argparse.ArgumentParser, text: str = "log files, globs or folders", count: str = "*") -> None:
-    parser.add_argument("logs", metavar="LOG", nargs=count, help=f"{text} (default: the config's logs)")
+    parser.add_argument(
+        "logs", metavar="LOG", nargs=count, help=text if count == "+" else f"{text} (default: the config's logs)"
+    )
     parser.add_argument("--config", metavar="FILE", help="config (default: nanwatch.toml here or of the user)")
 
 

@@ -178,8 +178,13 @@ def _paths(arguments: argparse.Namespace, config: Config) -> list[Path]:
     for problem in discovery.problems:
         _say(problem)
     if not paths:
-        raise NothingToRead(f"no log found: {', '.join(patterns)}")
+        raise NothingToRead(f"no log found: {', '.join(patterns)}{_hint(patterns)}")
     return paths
+
+
+def _hint(patterns: list[str]) -> str:
+    folder = next((p for p in patterns if Path(p).is_dir()), None)
+    return "" if folder is None else f" (deeper ones are named so: '{folder.rstrip('/')}/**/*.log')"
 
 
 def _progress() -> Progress | None:
@@ -199,7 +204,7 @@ def _watch(
         return PipeWatch(config.rules, every_event=arguments.events)
     discovery = Discovery(patterns)
     if not discovery.scan():
-        _say(f"no log yet: {', '.join(patterns)}; waiting for one")
+        _say(f"no log yet: {', '.join(patterns)}{_hint(patterns)}; waiting for one")
     wake = open_wake(discovery.folders(), "polling" if arguments.poll else "auto")
     if wake.note and not arguments.poll:
         _say(wake.note)

@@ -142,7 +142,7 @@ class LogPipeline:
             self.decoder.ceilings = run.ceilings
             yield run, event
             yield from self._judge(change, now)
-            if change & (Change.NAN | Change.EPOCH):
+            if change & (Change.NAN | Change.EPOCH | Change.CLEAN):
                 self.decoder.mind_nan(self._nan_matters(run))
 
     def _judge(self, change: int, now: float | None) -> Iterator[Notice]:
@@ -154,10 +154,11 @@ class LogPipeline:
                     yield run, alert
 
     def _nan_matters(self, run: Run) -> bool:
-        """Tell whether one more non-finite batch of this epoch may raise an alert that does not fire yet."""
+        """Tell whether one more non-finite batch says something new: an onset, or an alert that does not fire yet."""
+        if run.current is None or run.current.nan_onset is None:
+            return True
         rules = {rule.name for rule, wakes in self._rules if wakes & Change.NAN}
-        key = f"epoch {run.epoch}"
-        firing = {a.rule for a in self._life(run).history if a.key == key and a.state == "firing"}
+        firing = {a.rule for a in self._life(run).history if a.state == "firing"}
         return not rules <= firing
 
     def _life(self, run: Run) -> Alerts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +67,8 @@ class Watch:
         now = self._clock.now() if self._live else None
         grown: set[Path] = set()
         for path, item in self._tailer.poll(only):
+            if _is_own_output(path):
+                continue  # or else every line would be answered with another one
             followed = self._follow(path)
             yield from followed.pipeline.feed(item, now)
             grown.add(path)
@@ -101,6 +105,15 @@ class Watch:
             if not (run.finished or run.failure or run.interrupted) and writers_of(path) == []:
                 followed.ask_at = float("inf")
                 yield from followed.pipeline.finish(time)
+
+
+def _is_own_output(path: Path) -> bool:
+    """Tell whether *path* is the file that this program writes its own lines to."""
+    try:
+        own, log = os.fstat(1), path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(own.st_mode) and (own.st_dev, own.st_ino) == (log.st_dev, log.st_ino)
 
 
 class PipeWatch:

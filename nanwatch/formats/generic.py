@@ -8,7 +8,7 @@ from nanwatch.formats.bars import Bar
 from nanwatch.formats.counter import BatchCounter
 from nanwatch.formats.declared import Declaration, ReaderState
 from nanwatch.formats.fields import Fields, as_epoch, batch_done, read_settings
-from nanwatch.formats.numbers import as_counter, read_duration, read_number
+from nanwatch.formats.numbers import NUMBER, as_counter, read_duration, read_number
 from nanwatch.formats.pairs import Pair, object_pairs, read_object, read_pairs
 from nanwatch.formats.prefix import split_prefix
 from nanwatch.formats.tables import read_table_line
@@ -94,6 +94,11 @@ _EPOCH_TIME = re.compile(
     r"(?i)\b(?:time|took|dur(?:ation)?|elapsed)\s*+[:=]?\s*+"
     r"(?P<time>\d++(?::\d\d)++|[\d.]++\s*+(?:s|sec\w*|m|min\w*|h)\b)"
 )
+
+_TENSOR = re.compile(r"\btensor\(\s*+([^,()\[\]]++)[^()]*+\)")
+_BEST = re.compile(r"(?i)\([^()]*\bbest\b[^()]*\)")
+_MEAN = re.compile(rf"\s(?:{NUMBER})\s*\(\s*({NUMBER})\s*\)")
+_PHASE_NAME = re.compile(r"(?i)^(?:train|training|val|valid|validation|test|testing|eval|evaluation)$")
 
 DECLARATION = Declaration("generic", "custom trainers: counters and name-value pairs", (), (), (), ())
 
@@ -203,6 +208,10 @@ class Generic:
     def _read_line(self, text: str, offset: int) -> list[Event] | None:
         if len(text) > 4000:
             return self._read_plan(text, offset)
+        if "tensor(" in text:
+            text = _TENSOR.sub(r"\1", text)
+        if "best" in text.lower():
+            text = _BEST.sub("", text)
         found = read_object(text) if text.rstrip().endswith("}") else None
         if found is not None:
             return self._read_pairs(text, object_pairs(found), offset, is_object=True)
@@ -227,6 +236,8 @@ class Generic:
         fields = Fields()
         epoch = _EPOCH.search(text) if not is_object else None
         validation = bool(_VALIDATION.search(text[: epoch.start()] if epoch and epoch.start() else text[:60]))
+        if validation and not is_object and "(" in text:
+            pairs = read_pairs(_MEAN.sub(r" \1", text))  # the mean of all batches stands behind the last one's value
         if is_object:
             self._take_object(fields, pairs)
         else:
@@ -387,8 +398,12 @@ class Generic:
 _COUNTER_NAME = re.compile(r"(?i)(?:^|[ _])(?:epochs?|ep|batch|iter(?:ation)?s?|step)$")
 
 
+def _is_measure(name: str) -> bool:
+    return role_of(name) in ("skips", "nans") or not (_COUNTER_NAME.search(name) or _PHASE_NAME.match(name))
+
+
 def _unless_counter(pairs: list[Pair]) -> list[Pair]:
-    return [p for p in pairs if role_of(p.name) in ("skips", "nans") or not _COUNTER_NAME.search(p.name)]
+    return [p for p in pairs if _is_measure(p.name)]
 
 
 def _take_lr(fields: Fields, pairs: list[Pair]) -> None:

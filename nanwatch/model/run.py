@@ -23,6 +23,7 @@ class Change:
     EPOCH = 32
     FAILURE = 64
     END = 128
+    CLEAN = 256
 
 
 @dataclass(slots=True)
@@ -32,7 +33,8 @@ class Epoch:
     `batch` is the highest batch drawn. `nan_mask` has bit b set when batch b was drawn with a non-finite loss,
     over every attempt at this epoch; `nan_batches` counts the bits. `nan_tightest` is the shortest span of
     batches that held three of them, `nan_longest` the longest stretch without a finite one. `loss_peaks` holds
-    losses above the run's ceiling. `seconds` is the training time.
+    losses above the run's ceiling. `began_clean` tells that a finite loss came before any other.
+    `seconds` is the training time.
     """
 
     epoch: int
@@ -46,6 +48,7 @@ class Epoch:
     nan_streak_from: int | None = None
     nan_tightest: int | None = None
     nan_longest: int = 0
+    began_clean: bool = False
     grad_skips: int = 0
     skip_first: int | None = None
     skip_offset: int | None = None

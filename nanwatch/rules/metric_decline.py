@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from nanwatch.config import MetricDecline
 from nanwatch.model.alert import Finding
-from nanwatch.model.run import Change, Run
+from nanwatch.model.run import Change, Evaluation, Run
 
 
 class Rule:
@@ -40,14 +40,26 @@ class Rule:
             return
         share = loss / scale if scale else math.inf
         verb = "fell" if run.primary_rises else "rose"
+        history = _whole_decline(run, sign)
+        values = [e.value for e in history]
         first = history[1].epoch
         best = f"{run.best.value:.4f}" + ("" if run.best.epoch is None else f" at epoch {run.best.epoch}")
         yield Finding(
             self.name, "critical" if share > self.settings.critical_percent / 100 else "warning",
-            f"{run.primary_metric} {verb} {count} epochs in a row, {values[0]:.4f} -> {values[-1]:.4f} (best {best})",
+            f"{run.primary_metric} {verb} {len(history) - 1} epochs in a row, "
+            f"{values[0]:.4f} -> {values[-1]:.4f} (best {best})",
             "", history[-1].epoch, None, history[-1].offset,
             {
                 "metric": run.primary_metric, "since_epoch": first, "from": values[0], "to": values[-1],
                 "best": run.best.value, "best_epoch": run.best.epoch, "percent_of_best": round(100 * share, 2),
             },
         )  # fmt: skip
+
+
+def _whole_decline(run: Run, sign: int) -> list[Evaluation]:
+    """Return the evaluations from the last one before the decline to the latest."""
+    history = run.evaluations
+    start = len(history) - 1
+    while start > 0 and sign * (history[start - 1].value - history[start].value) > 0:
+        start -= 1
+    return history[start:]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nanwatch.config import NanBurst
 from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Epoch, Run
-from nanwatch.rules.words import key_of, loss_row, number_of, place, projection
+from nanwatch.rules.words import key_of, nan_stretch, number_of, place, projection
 
 _KEPT = 3
 """For so many batches the run itself keeps the shortest span."""
@@ -17,7 +17,7 @@ class Rule:
     """Fires when three non-finite batches stand within a hundred, or twenty in a row; resolves with the epoch."""
 
     name = "nan_burst"
-    wakes = Change.NAN | Change.EPOCH
+    wakes = Change.NAN | Change.EPOCH | Change.CLEAN
 
     def __init__(self, settings: NanBurst) -> None:
         self.settings = settings
@@ -25,15 +25,28 @@ class Rule:
     def evaluate(self, run: Run, now: float | None) -> Iterator[Finding]:
         """Yield one finding for the current epoch."""
         del now
-        row = loss_row(run)
-        if row is None or not self._is_burst(row):
+        rows = nan_stretch(run)
+        if not any(self._is_burst(row) for row in rows):
             return
+        yield self._finding(rows) if len(rows) > 1 else self._finding_within(rows[0])
+
+    def _finding(self, rows: list[Epoch]) -> Finding:
+        first, last = rows[0], rows[-1]
+        count = sum(row.nan_batches for row in rows)
+        return Finding(
+            self.name, "critical",
+            f"{count:,} NaN batches since {place(first, first.nan_onset)}, and still in epoch {last.epoch}",
+            key_of(first), number_of(first), first.nan_onset, first.nan_offset,
+            {"nan_batches": count, "onset_batch": first.nan_onset, "epochs": len(rows)},
+        )  # fmt: skip
+
+    def _finding_within(self, row: Epoch) -> Finding:
         seen = f" of {row.batch:,} batches ({100 * row.nan_batches / row.batch:.2f} %)" if row.batch else " batches"
         end = projection(row, row.nan_batches)
         ahead = f", about {end:,} by its end" if end is not None else ""
         unit = "batch" if row.nan_batches == 1 else "batches"
         text = f"{row.nan_batches:,} NaN {unit}" if not row.batch else f"{row.nan_batches:,} NaN{seen}"
-        yield Finding(
+        return Finding(
             self.name, "critical", f"{text} since {place(row, row.nan_onset)}{ahead}",
             key_of(row), number_of(row), row.nan_last[-1] if row.nan_last else row.nan_onset, row.nan_offset,
             {

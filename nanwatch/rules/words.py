@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from nanwatch.model.run import Epoch, Run
 
 _LEAST_COUNT = 3
+_CLEAN_STEPS = 100
 _LEAST_SHARE = 0.05
 
 
@@ -30,6 +33,29 @@ def number_of(row: Epoch) -> int | None:
 def loss_row(run: Run) -> Epoch | None:
     """Return the row that counts what happens now: the current epoch's, or that of a run without epochs."""
     return run.current or run.table.get(-1)
+
+
+def nan_stretch(run: Run) -> list[Epoch]:
+    """Return the epochs, oldest first, in which the loss is not finite now; empty when it is finite again.
+
+    An epoch goes on where the one before ended: as long as it has shown no finite loss first, NaN lasts. In a
+    run without epochs it has passed when a hundred steps since were clean.
+    """
+    row = loss_row(run)
+    if row is None:
+        return []
+    if row.epoch == -1:
+        clean = (run.step or 0) - (row.nan_last[-1] if row.nan_last else 0)
+        passed = clean > _CLEAN_STEPS and all(math.isfinite(v) for v in run.losses.values())
+        return [row] if row.nan_batches and not passed else []
+    rows = [row]
+    while not row.began_clean:
+        before = run.table.get(row.epoch - 1)
+        if before is None or not before.nan_batches or all(math.isfinite(v) for v in before.losses.values()):
+            break
+        row = before
+        rows.insert(0, row)
+    return [r for r in rows if r.nan_batches]
 
 
 def clean_before(run: Run, row: Epoch) -> int | None:

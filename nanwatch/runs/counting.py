@@ -29,14 +29,14 @@ def count_loss(run: Run, row: Epoch | None, event: BatchDone) -> int:
         run.hidden_nan = run.hidden_nan or not bad
         bad = True
     if row is None:
-        if not bad:
-            return Change.NOTHING
         row = run.table.get(-1)
     if bad:
         for batch in event.passed:
             count_nan(run, row, batch, event.offset)
         return count_nan(run, row, position, event.offset)
     if row is not None and event.losses:
+        change = Change.CLEAN if row.epoch == -1 or (row.nan_onset is None and not row.began_clean) else 0
+        row.began_clean = row.began_clean or row.nan_onset is None
         row.nan_streak_from = None
         bit = 1 << position if position < _MASK_BITS else 0
         if row.nan_mask & bit and row.nan_last and row.nan_last[-1] == position and position != row.nan_onset:
@@ -45,6 +45,7 @@ def count_loss(run: Run, row: Epoch | None, event: BatchDone) -> int:
             row.nan_batches -= 1
             run.nan_batches -= 1
             row.nan_last.pop()
+        return change
     return Change.NOTHING
 
 

@@ -44,7 +44,7 @@ def restart_epoch(run: Run, row: Epoch, offset: int) -> None:
     row.attempts += 1
     row.batch, row.offset, row.done, row.validated = 0, offset, False, False
     row.losses, row.metrics, row.seconds = {}, {}, None
-    row.nan_last, row.nan_streak_from = [], None
+    row.nan_last, row.nan_streak_from, row.began_clean = [], None, False
     run.carried, run.unsure = {**run.metrics}, {}
 
 

@@ -386,6 +386,11 @@ def _ended(run: Run, event: Failure | Interrupted | ProcessExited | RunFinished)
         case Failure():
             if run.failure is None or run.failure.kind != "oom" or event.kind == "oom":
                 run.failure = RunFailure(event.kind, event.message, event.offset, run.epoch)
+            if event.kind == "nan" and not run.nan_batches:
+                # The batch that ended the run was never drawn.
+                position = (run.batch if run.batch is not None else run.step or 0) + 1
+                count_nan(run, run.current, position, event.offset)
+                return Change.END | Change.FAILURE | Change.NAN
         case ProcessExited():
             _exited(run, event)
     return Change.END | Change.FAILURE

@@ -20,6 +20,8 @@ HEALTHS: tuple[Health, ...] = ("critical", "warning", "unknown", "ok")
 """Worst first."""
 
 _CAUSES = ("oom", "crash", "nan_burst", "nan_loss")
+_OWN_WORDS = (None, "", "interrupted", "KeyboardInterrupt", "^C", "exit code 130")
+"""What an interrupt says that needs no repeating."""
 _COLLAPSE = 0.5
 _EXPLOSION = 10.0
 _DECLINE = 3
@@ -94,7 +96,8 @@ def _end(view: RunView) -> Iterator[str]:
             killed = run.failure is not None and run.failure.kind == "killed"
             yield f"{'killed' if killed else view.status} {where}"
         case "interrupted":
-            yield f"interrupted {where}"
+            told = "" if run.interrupted in _OWN_WORDS else f" ({clean(run.interrupted or '')[:120]})"
+            yield f"interrupted {where}{told}"
         case "unknown":
             yield f"not understood: no epoch, step or loss was recognised; {explain(run)}"
         case _:

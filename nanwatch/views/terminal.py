@@ -37,7 +37,10 @@ def has_color(stream: TextIO, wanted: bool = False) -> bool:
 
 
 def is_unicode(stream: TextIO) -> bool:
-    """Tell whether *stream* takes more than ASCII."""
+    """Tell whether *stream* takes more than ASCII; a plain C locale that somebody chose says that it does not."""
+    chosen = next((os.environ[n] for n in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(n)), "")
+    if chosen in ("C", "POSIX"):
+        return False
     return (stream.encoding or "ascii").lower().replace("-", "") in ("utf8", "utf16", "utf8sig")
 
 
