@@ -130,6 +130,11 @@ class LogPipeline:
         if change:
             yield from self._judge(change, now)
 
+    @property
+    def may_be_finished(self) -> bool:
+        """Whether the current run is over if nobody writes the log any more, without having said so."""
+        return self.log_runs.may_settle
+
     def _news(self) -> Callable[[], NewsPattern | None] | None:
         return None if self.every_event else lambda: self.decoder.news
 

@@ -101,8 +101,7 @@ class Watch:
             if time < followed.ask_at:
                 continue
             followed.ask_at = time + max(_FIRST_LOOK, time - followed.grew_at)
-            run = followed.pipeline.runs[-1]
-            if not (run.finished or run.failure or run.interrupted) and writers_of(path) == []:
+            if followed.pipeline.may_be_finished and writers_of(path) == []:
                 followed.ask_at = float("inf")
                 yield from followed.pipeline.finish(time)
 

@@ -61,6 +61,11 @@ class LogRuns:
             run.started_at = run.started_at or now
         return change
 
+    @property
+    def may_settle(self) -> bool:
+        """Whether `settle` would take the current run for finished."""
+        return not _has_ended(self.current) and is_complete(self.current)
+
     def settle(self, only_planned: bool = False) -> int:
         """Take note that nobody writes the log any more: a run whose last epoch is complete has finished.
 
@@ -68,7 +73,7 @@ class LogRuns:
         """
         run = self.current
         planned = run.epochs is not None or run.steps is not None
-        if _has_ended(run) or not is_complete(run) or (only_planned and not planned):
+        if not self.may_settle or (only_planned and not planned):
             return Change.NOTHING
         close_epoch(run)
         run.finished = "its last epoch is complete"
