@@ -17,6 +17,9 @@ from nanwatch.reading import LogReading, problem_of, read_log
 from nanwatch.tail.discover import Discovery
 from nanwatch.views.terminal import Progress, has_color, is_unicode, printable, size
 
+_SAFETY_NET, _POLLED = 10.0, 2.0
+"""Seconds after which every log is looked at anyway, where events wake us and where they cannot."""
+
 if TYPE_CHECKING:
     from nanwatch.model.event import Event
     from nanwatch.model.run import Run
@@ -208,7 +211,8 @@ def _watch(
     wake = open_wake(discovery.folders(), "polling" if arguments.poll else "auto")
     if wake.note and not arguments.poll:
         _say(wake.note)
-    return Watch(Tailer(patterns, wake), config.rules, every_event=arguments.events, progress=progress)
+    tailer = Tailer(patterns, wake, recheck_s=_SAFETY_NET if wake.kind == "native" else _POLLED)
+    return Watch(tailer, config.rules, every_event=arguments.events, progress=progress)
 
 
 def _say(text: str) -> None:
