@@ -20,7 +20,7 @@ from nanwatch.model.run import Best, Epoch, Evaluation, Run, RunFailure
 from nanwatch.statecodec import BadState, dump, load
 from nanwatch.tail.identity import Position, fingerprint
 
-_LAYOUT = 2
+_LAYOUT = 3
 SHOWN_KINDS: dict[str, type[Any]] = {k.__name__: k for k in (Run, Epoch, Best, Evaluation, RunFailure, Alert)}
 
 

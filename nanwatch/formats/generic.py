@@ -6,7 +6,7 @@ import re
 
 from nanwatch.formats.bars import Bar
 from nanwatch.formats.counter import BatchCounter
-from nanwatch.formats.declared import Declaration, ReaderState
+from nanwatch.formats.declared import ReaderState
 from nanwatch.formats.fields import Fields, as_epoch, batch_done, read_settings
 from nanwatch.formats.numbers import NUMBER, as_counter, read_duration, read_number
 from nanwatch.formats.pairs import Pair, object_pairs, read_object, read_pairs
@@ -100,8 +100,6 @@ _BEST = re.compile(r"(?i)\([^()]*\bbest\b[^()]*\)")
 _MEAN = re.compile(rf"\s(?:{NUMBER})\s*\(\s*({NUMBER})\s*\)")
 _PHASE_NAME = re.compile(r"(?i)^(?:train|training|val|valid|validation|test|testing|eval|evaluation)$")
 
-DECLARATION = Declaration("generic", "custom trainers: counters and name-value pairs", (), (), (), ())
-
 
 class Generic:
     """Reads frames of a trainer that no format knows. `matched` names what the last frame was taken for."""
@@ -121,7 +119,7 @@ class Generic:
         """Return the events of a frame, or None when it says nothing about the training."""
         self.matched = ""
         if bar is not None:
-            return self._read_bar(text, bar, offset)
+            return self._read_bar(bar, offset)
         logged_at, message = split_prefix(text)
         events = self._read_line(message, offset)
         for event in events or ():
@@ -131,8 +129,7 @@ class Generic:
 
     # -- bars
 
-    def _read_bar(self, text: str, bar: Bar, offset: int) -> list[Event] | None:
-        del text
+    def _read_bar(self, bar: Bar, offset: int) -> list[Event] | None:
         desc = bar.text
         if _VALIDATION.search(desc):
             return self._read_validation_bar(bar, offset)

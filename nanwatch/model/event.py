@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 Numbers = Mapping[str, float]
-Phase = Literal["train", "val", "test", "other"]
 
 
 @dataclass(slots=True)

@@ -117,7 +117,6 @@ class Run:
     step: int | None = None
     steps: int | None = None
     first_epoch: int | None = None
-    phase: str = "train"
     losses: dict[str, float] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     lr: float | None = None

@@ -252,7 +252,6 @@ class LogRuns:
         if epoch == run.epoch:
             run.losses.update(event.losses)
             run.lr = run.lr if event.lr is None else event.lr
-            run.phase = "train"
         run.metrics.update(event.metrics)
         change = Change.PROGRESS | Change.METRICS | note_vram(run, row, event.vram_gb, event.offset)
         if not row.batch and any(not math.isfinite(v) for v in event.losses.values()):
@@ -321,7 +320,6 @@ def _plan(run: Run, event: RunPlanned) -> None:
 
 def _show(run: Run, row: Epoch | None, event: BatchDone) -> None:
     """Keep what the frame shows as the run's latest values."""
-    run.phase = "train"
     if event.losses:
         run.losses = dict(event.losses)
         if row is not None:
@@ -356,7 +354,6 @@ def _validation_done(run: Run, event: ValidationDone) -> int:
         run.final_metrics.update(metrics)
         return Change.NOTHING
     run.metrics.update(metrics)
-    run.phase = "train"
     epoch = run.epoch if event.epoch is None else math.ceil(event.epoch)
     row = None if epoch is None else run.table.get(epoch)
     if row is None:

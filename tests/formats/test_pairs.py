@@ -88,9 +88,9 @@ WORDS = st.sampled_from(
 @given(st.text())
 def test_nothing_raises(text: str) -> None:
     """No text makes a reader of pairs or objects, or a decoder, raise."""
-    read_pairs(text)
-    read_object(text)
-    Decoder().decode(Frame(text, 0))
+    assert all(pair.name for pair in read_pairs(text))
+    assert isinstance(read_object(text), dict | None)
+    assert all(event.offset == 7 for event in Decoder().decode(Frame(text, 7)))
 
 
 @given(st.lists(st.lists(WORDS, max_size=12), max_size=6))
@@ -98,4 +98,5 @@ def test_decoder_never_raises(lines: list[list[str]]) -> None:
     """No sequence of lines made of the words of training logs makes the decoder raise."""
     decoder = Decoder()
     for i, words in enumerate(lines):
-        decoder.decode(Frame("".join(words), i, FrameEnd.REDRAW if i % 2 else FrameEnd.NEWLINE))
+        events = decoder.decode(Frame("".join(words), i, FrameEnd.REDRAW if i % 2 else FrameEnd.NEWLINE))
+        assert all(event.offset <= i for event in events)
