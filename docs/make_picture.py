@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fixtures.stories import write_yolo
-from nanwatch.config import Rules
+from nanwatch.config import Config
 from nanwatch.reading import read_log
 from nanwatch.runs.status import status_of
 from nanwatch.views.summary import RunView, render_summary
@@ -37,9 +37,9 @@ def main() -> None:
             write_yolo(file)
         now = time.mktime((2026, 3, 7, 6, 12, 4, 0, 0, -1))
         os.utime(log, (now - 2, now - 2))
-        reading = read_log(log, Rules(), None, now)
+        reading = read_log(log, Config(), None, now)
     run = reading.runs[-1]
-    view = RunView(run, reading.alerts_of(run), status_of(run, reading.silence), reading.silence)
+    view = RunView(run, reading.alerts_of(run), status_of(run, reading.alerts_of(run)), reading.silence)
     text = render_summary([view], [], now=now, width=_WIDTH, height=None, color=True)
     console = Console(record=True, width=_WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(text))

@@ -12,16 +12,15 @@ import os
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 from nanwatch import __version__
 from nanwatch.model.alert import Alert
-from nanwatch.model.run import Best, Epoch, Evaluation, Run, RunFailure
+from nanwatch.model.kept import KEPT_KINDS
+from nanwatch.model.run import Run
 from nanwatch.statecodec import BadState, dump, load
 from nanwatch.tail.identity import Position, fingerprint
 
-_LAYOUT = 3
-SHOWN_KINDS: dict[str, type[Any]] = {k.__name__: k for k in (Run, Epoch, Best, Evaluation, RunFailure, Alert)}
+_LAYOUT = 4
 
 
 class Writing(Enum):
@@ -62,7 +61,7 @@ class Cache:
                 state = file.readline()
             if head["stamp"] != self._stamp or head["log"] != str(log):
                 return None
-            shown = load(head["shown"], SHOWN_KINDS)
+            shown = load(head["shown"], KEPT_KINDS)
             position = Position.from_json(head["position"])
             return Remembered(position, shown["runs"], shown["alerts"], Writing(head["writing"]), state.rstrip("\n"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, BadState):

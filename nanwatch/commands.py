@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nanwatch.config import Config, load_config
+from nanwatch.config import Config
+from nanwatch.configfile import load_config
 from nanwatch.errors import NothingToRead, UsageError
 from nanwatch.model.alert import Alert
 from nanwatch.reading import LogReading, problem_of, read_log
@@ -37,10 +38,12 @@ def summary(arguments: argparse.Namespace) -> int:
     if not arguments.no_cache:
         from nanwatch.cache import Cache
 
-        cache = Cache(_folder("cache") / "summary", config.rules)
-    readings = [read_log(path, config.rules, cache, now, progress) for path in paths]
+        cache = Cache(_folder("cache") / "summary", (config.rules, config.alerts))
+    readings = [read_log(path, config, cache, now, progress) for path in paths]
     if progress is not None:
         progress.clear()
+    for complaint in dict.fromkeys(c for r in readings for c in r.complaints):
+        _say(complaint)
     nothing = all(r.problem for r in readings)
     if nothing:
         for reading in readings:
@@ -112,7 +115,7 @@ def replay(arguments: argparse.Namespace) -> int:
             _say(f"{path}: {problem}")
             continue
         read = True
-        pipeline, progress = LogPipeline(str(path), config.rules, every_event=arguments.events), _progress()
+        pipeline, progress = LogPipeline(str(path), config, every_event=arguments.events), _progress()
         follower = Follower(path, chunk_size=1 << 20)
         for item in follower.poll():
             if isinstance(item, Discontinuity):
@@ -204,7 +207,7 @@ def _watch(
     if "-" in patterns:
         if len(patterns) > 1:
             raise UsageError("- (standard input) stands alone")
-        return PipeWatch(config.rules, every_event=arguments.events)
+        return PipeWatch(config, every_event=arguments.events)
     discovery = Discovery(patterns)
     if not discovery.scan():
         _say(f"no log yet: {', '.join(patterns)}{_hint(patterns)}; waiting for one")
@@ -212,7 +215,7 @@ def _watch(
     if wake.note and not arguments.poll:
         _say(wake.note)
     tailer = Tailer(patterns, wake, recheck_s=_SAFETY_NET if wake.kind == "native" else _POLLED)
-    return Watch(tailer, config.rules, every_event=arguments.events, progress=progress)
+    return Watch(tailer, config, every_event=arguments.events, progress=progress)
 
 
 def _say(text: str) -> None:
@@ -226,7 +229,7 @@ def _print_json(readings: list[LogReading], now: float) -> None:
     found = []
     for reading in readings:
         for run in reading.runs if reading.problem is None else ():
-            item = run_json(run, reading.alerts_of(run), status_of(run, reading.silence))
+            item = run_json(run, reading.alerts_of(run), status_of(run, reading.alerts_of(run)))
             if item["updated_at"] is None and reading.silence is not None:
                 item["updated_at"] = iso(now - reading.silence)
             found.append(item)
@@ -239,7 +242,7 @@ def _print_summary(arguments: argparse.Namespace, readings: list[LogReading], no
     from nanwatch.views.summary import LogProblem, RunView, render_summary
 
     views = [
-        RunView(run, reading.alerts_of(run), status_of(run, reading.silence), reading.silence)
+        RunView(run, reading.alerts_of(run), status_of(run, reading.alerts_of(run)), reading.silence)
         for reading in readings
         for run in reading.runs[-1:]  # what came before it in the same log is history
         if reading.problem is None
@@ -259,7 +262,7 @@ def _check(readings: list[LogReading]) -> int:
     from nanwatch.views.contract import health_of
 
     healths = [
-        health_of(r.alerts_of(run), status_of(run, r.silence)) for r in readings for run in r.runs[-1:] if not r.problem
+        health_of(r.alerts_of(run), status_of(run, r.alerts_of(run))) for r in readings for run in r.runs[-1:] if not r.problem
     ]
     if "critical" in healths:
         return 2

@@ -1,28 +1,60 @@
-"""nanwatch.toml -> frozen, validated settings. Every default lives here.
+"""All settings and their defaults: frozen, and nowhere else.
 
 Named tuples, because they are made in a third of the time of dataclasses, and every command starts with them.
+A `Duration` is in seconds, a `Moment` in Unix seconds. `nanwatch.configfile` reads them from `nanwatch.toml`.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Literal, NamedTuple
 
-from nanwatch.errors import UsageError
+from nanwatch.model.alert import Severity, Silence
+
+
+class Duration(float):
+    """Seconds, written as `"10m"`."""
+
+
+class Moment(float):
+    """Unix seconds, written as a date and time."""
+
+
+class Hold(NamedTuple):
+    """How long something must last: so many seconds, epochs or batches."""
+
+    amount: float = 0.0
+    unit: Literal["seconds", "epochs", "batches"] = "seconds"
+
+
+class Life(NamedTuple):
+    """From finding to alert: it fires once it has lasted for `hold` (in the file: `for`), and fires on for `keep`
+    (`keep_firing_for`) after it is gone. `severity` takes the place of the rule's own.
+    """
+
+    hold: Hold = Hold()
+    keep: Hold = Hold()
+    severity: Severity | None = None
+
+
+class Switch(NamedTuple):
+    """A rule without thresholds."""
+
+    enabled: bool = True
+    life: Life = Life()
 
 
 class NanLoss(NamedTuple):
     """A batch's loss is non-finite: told once an epoch, with its first batch."""
 
     enabled: bool = True
+    life: Life = Life()
 
 
 class NanBurst(NamedTuple):
     """`batches` non-finite ones within `within`, or none finite for `streak`."""
 
     enabled: bool = True
+    life: Life = Life()
     batches: int = 3
     within: int = 100
     streak: int = 20
@@ -32,6 +64,7 @@ class GradSkip(NamedTuple):
     """Optimizer steps skipped; a loss scaler may adjust itself fewer than `scaler` times an epoch."""
 
     enabled: bool = True
+    life: Life = Life()
     scaler: int = 3
 
 
@@ -39,6 +72,7 @@ class VramJump(NamedTuple):
     """Peak VRAM of an epoch above the median of the epochs before by `percent` and by `gb`."""
 
     enabled: bool = True
+    life: Life = Life()
     percent: float = 10.0
     gb: float = 0.25
 
@@ -46,32 +80,125 @@ class VramJump(NamedTuple):
 class MetricDecline(NamedTuple):
     """The primary metric got worse in `epochs` epochs in a row; critical beyond `critical_percent` of its best.
 
-    A change of less than `min_percent` of the best, or a rising metric whose best is below `noise`, is none.
+    A change of less than `min_percent` of the best, or a rising metric whose best is below `noise`, is none. Nor
+    is the fall that follows a learning rate that was set up `restart` times or more.
     """
 
     enabled: bool = True
+    life: Life = Life()
     epochs: int = 3
     critical_percent: float = 5.0
     min_percent: float = 0.2
     noise: float = 0.01
+    restart: float = 2.0
 
 
 class MetricCollapse(NamedTuple):
     """A rising primary metric below `share` of its best, which was at least `least_best`."""
 
     enabled: bool = True
+    life: Life = Life()
     share: float = 0.5
     least_best: float = 0.1
 
 
-class Switch(NamedTuple):
-    """A rule without thresholds."""
+class LossExplosion(NamedTuple):
+    """A training loss `times` its recent median: an epoch's, or in `batches` of `within` batches.
+
+    What stays below `least_share` of the loss of the run's first epoch is noise near zero.
+    """
 
     enabled: bool = True
+    life: Life = Life()
+    times: float = 10.0
+    batches: int = 10
+    within: int = 100
+    least_share: float = 0.05
+
+
+class Stall(NamedTuple):
+    """Silence longer than `silence` and than `times` the longest healthy one; `startup` before the first batch."""
+
+    enabled: bool = True
+    life: Life = Life()
+    silence: Duration = Duration(600)
+    times: float = 5.0
+    startup: Duration = Duration(1800)
+
+
+class Slowdown(NamedTuple):
+    """Batches a second below `share` of the run's own median, for `batches` batches."""
+
+    enabled: bool = True
+    life: Life = Life()
+    share: float = 0.5
+    batches: int = 200
+
+
+class Plateau(NamedTuple):
+    """No better primary metric for `epochs` epochs."""
+
+    enabled: bool = False
+    life: Life = Life()
+    epochs: int = 20
+
+
+class Overfit(NamedTuple):
+    """The validation loss rose and the training loss fell in `epochs` epochs in a row."""
+
+    enabled: bool = False
+    life: Life = Life()
+    epochs: int = 5
+
+
+class Deadline(NamedTuple):
+    """The run will not be done `at` the time that is set; 0: none is."""
+
+    enabled: bool = True
+    life: Life = Life()
+    at: Moment = Moment(0)
+
+
+class Goal(NamedTuple):
+    """The `metric` (default: the primary one) has reached `value`, or can no longer; unset: no goal."""
+
+    enabled: bool = True
+    life: Life = Life()
+    value: float | None = None
+    metric: str = ""
+
+
+class FrozenMetric(NamedTuple):
+    """All validation metrics the same to the last digit in `epochs` epochs; `digits` of them must be able to differ."""
+
+    enabled: bool = True
+    life: Life = Life()
+    epochs: int = 3
+    digits: int = 6
+
+
+class CheckpointUnsaved(NamedTuple):
+    """After `epochs` epochs that were each saved, `missing` ones in a row were not; or the trainer says so."""
+
+    enabled: bool = True
+    life: Life = Life()
+    epochs: int = 3
+    missing: int = 2
+
+
+class CustomRule(NamedTuple):
+    """A rule of the user's own: `condition` is asked of the run (see `nanwatch.rules.custom`)."""
+
+    name: str
+    condition: str
+    enabled: bool = True
+    life: Life = Life()
+    message: str = ""
+    source: str = ""
 
 
 class Rules(NamedTuple):
-    """Thresholds of each rule."""
+    """Thresholds of each rule, and the user's own rules."""
 
     nan_loss: NanLoss = NanLoss()
     nan_burst: NanBurst = NanBurst()
@@ -79,87 +206,37 @@ class Rules(NamedTuple):
     vram_jump: VramJump = VramJump()
     metric_decline: MetricDecline = MetricDecline()
     metric_collapse: MetricCollapse = MetricCollapse()
+    loss_explosion: LossExplosion = LossExplosion()
+    stall: Stall = Stall()
+    process_gone: Switch = Switch()
     oom: Switch = Switch()
     oom_recovered: Switch = Switch()
     crash: Switch = Switch()
+    interrupted: Switch = Switch()
+    slowdown: Slowdown = Slowdown()
+    plateau: Plateau = Plateau()
+    overfit: Overfit = Overfit()
+    deadline: Deadline = Deadline()
+    goal: Goal = Goal()
+    frozen_metric: FrozenMetric = FrozenMetric()
+    rollback: Switch = Switch()
+    checkpoint_unsaved: CheckpointUnsaved = CheckpointUnsaved()
     finished: Switch = Switch()
+    custom: tuple[CustomRule, ...] = ()
+
+
+class AlertSettings(NamedTuple):
+    """Who is told of alerts, and how often: again after `repeat_interval` while one fires."""
+
+    repeat_interval: Duration = Duration(4 * 3600)
+    silences: tuple[Silence, ...] = ()
 
 
 class Config(NamedTuple):
-    """All settings. `logs` are files, globs and folders, relative to the config's own folder."""
+    """All settings. `logs` are files, globs and folders, relative to the config's own folder; so are `scenarios`."""
 
     logs: tuple[str, ...] = ("logs/*.log",)
     rules: Rules = Rules()
+    alerts: AlertSettings = AlertSettings()
+    scenarios: tuple[str, ...] = ()
     path: str | None = None
-
-
-def load_config(named: str | None = None, user_folder: Path | None = None) -> Config:
-    """Read the config *named*, else `nanwatch.toml` here, else in *user_folder*; without any, the defaults.
-
-    Raises:
-        UsageError: the file cannot be read or holds something that is no setting; says what and where.
-    """
-    if named is not None:
-        return _read(Path(named))
-    for path in (Path("nanwatch.toml"), *([user_folder / "nanwatch.toml"] if user_folder else [])):
-        if path.is_file():
-            return _read(path)
-    return Config()
-
-
-def _read(path: Path) -> Config:
-    import tomllib  # only where there is a config: a summary starts every 30 seconds
-
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such config file") from None
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: not a text file") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: {error}") from None
-    logs = data.pop("logs", ["logs/*.log"])
-    if isinstance(logs, str):
-        logs = [logs]
-    if not isinstance(logs, list) or not all(isinstance(item, str) for item in logs):
-        raise UsageError(f"{path}: logs: expected a list of paths")
-    rules = data.pop("rules", {})
-    if data:
-        raise UsageError(f"{path}: {next(iter(data))}: no such setting (known here: logs, rules)")
-    folder = path.parent
-    return Config(
-        tuple(log if log == "-" else os.path.normpath(folder / Path(log).expanduser()) for log in logs),
-        _section(Rules, rules, f"{path}: rules"),
-        str(path),
-    )
-
-
-def _section(kind: Any, data: object, place: str) -> Any:
-    """Build the frozen settings *kind* from a TOML table, field by field."""
-    if not isinstance(data, Mapping):
-        raise UsageError(f"{place}: expected a table")
-    hints = get_type_hints(kind)
-    known = set(kind._fields)
-    values = {}
-    for name, value in data.items():
-        if name not in known:
-            raise UsageError(f"{place}.{name}: no such setting (known here: {', '.join(sorted(known))})")
-        hint = hints[name]
-        if hint in (bool, int, float):
-            values[name] = _scalar(hint, value, f"{place}.{name}")
-        else:
-            values[name] = _section(hint, value, f"{place}.{name}")
-    return kind(**values)
-
-
-def _scalar(hint: type, value: object, place: str) -> object:
-    if hint is float and type(value) is int:
-        value = float(value)
-    if type(value) is not hint:
-        words = {bool: "true or false", int: "a whole number", float: "a number"}
-        raise UsageError(f"{place}: expected {words[hint]}, found {value!r}")
-    if not isinstance(value, bool) and isinstance(value, int | float) and not 0 <= value < 1e12:
-        raise UsageError(f"{place}: {value!r} is out of range")
-    return value

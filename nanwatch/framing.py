@@ -17,6 +17,9 @@ from nanwatch.model.frame import Frame, FrameEnd, Passed
 MAX_FRAME = 64 * 1024
 """Bytes kept of one frame; what is longer is cut off and counted."""
 
+SAMPLED = 256 * 1024
+"""Of so many bytes of the log the first frame is read in any case."""
+
 NewsPattern = re.Pattern[bytes]
 """Finds the `\\r` that begins the next frame which must be read; see `Framer.feed`."""
 
@@ -47,7 +50,7 @@ class FramerState:
 
     `pending` is the unfinished frame, whose first byte is at `offset` of the log; `lost` counts bytes of its
     text that were not kept, `gap` bytes of the log that are missing in it; `redrawn` tells that it overwrites
-    an earlier frame. `encoding` is None until the stream's first bytes have told; `undecoded` holds half a
+    an earlier frame; `line` is the number of its line, `sampled` counts the samples up to it. `encoding` is None until the stream's first bytes have told; `undecoded` holds half a
     character of UTF-16.
     """
 
@@ -56,6 +59,8 @@ class FramerState:
     lost: int = 0
     gap: int = 0
     redrawn: bool = False
+    line: int = 1
+    sampled: int = -1
     encoding: str | None = None
     undecoded: bytes = b""
 
@@ -86,10 +91,11 @@ class Framer:
         scan = _seam(state.pending)
         start = 0
         locate = _Locator(buffer, state.offset, state.encoding)
+        may_pass = news is not None and state.encoding == "utf-8"  # elsewhere a position tells no offset
         while _may_end(buffer, scan):
-            pattern = news() if news is not None and start and buffer[start - 1] == 13 else None
+            pattern = news() if news is not None and may_pass and start and buffer[start - 1] == 13 else None
             if pattern is not None:
-                end = yield from _pass_over(buffer, start, pattern, locate)
+                end = yield from self._pass_over(buffer, start, pattern, locate)
                 if end > start:
                     start = scan = end
                     state.redrawn = True
@@ -119,11 +125,14 @@ class Framer:
         if _TORN_SEPARATOR.search(raw, max(0, len(raw) - _LONGEST_TORN)) or _is_torn_utf8(raw):
             return None
         text = clean(raw)
-        return Frame(text, state.offset, FrameEnd.TAIL) if text.strip() else None
+        if not text.strip():
+            return None
+        return Frame(text, state.offset, FrameEnd.TAIL, 0, state.line, self._is_sample(state.offset))
 
     def take_tail(self) -> None:
         """Count the frame that `tail` returned as read: what follows it will be a frame of its own."""
         state = self.state
+        state.sampled = state.offset // SAMPLED
         length = len(state.pending.rstrip(b"\r\x08"))
         state.offset = _Locator(state.pending, state.offset, state.encoding)(length)
         state.pending = state.pending[length:]
@@ -135,14 +144,52 @@ class Framer:
         raw = state.pending.rstrip(b"\r\x08")
         text = clean(raw[:MAX_FRAME])
         if text.strip():
-            yield Frame(text, state.offset, FrameEnd.TAIL, state.lost + max(0, len(raw) - MAX_FRAME))
+            yield Frame(text, state.offset, FrameEnd.TAIL, state.lost + max(0, len(raw) - MAX_FRAME), state.line)
 
     def _cut(self, buffer: bytes, start: int, end: int, newline: bool, locate: _Locator) -> Frame | None:
-        lost = self.state.lost + max(0, end - start - MAX_FRAME)
+        state = self.state
+        lost, line = state.lost + max(0, end - start - MAX_FRAME), state.line
+        offset = locate(start)
+        is_sample = self._is_sample(offset)
+        state.sampled = offset // SAMPLED
+        state.line += newline
         text = clean(buffer[start : min(end, start + MAX_FRAME)])
         if not text or text.isspace():
             return None
-        return Frame(text, locate(start), FrameEnd.NEWLINE if newline else FrameEnd.REDRAW, lost)
+        return Frame(text, offset, FrameEnd.NEWLINE if newline else FrameEnd.REDRAW, lost, line, is_sample)
+
+    def _is_sample(self, offset: int) -> bool:
+        return offset // SAMPLED != self.state.sampled
+
+    def _pass_over(
+        self, buffer: bytes, start: int, pattern: NewsPattern, locate: _Locator
+    ) -> Generator[Frame | Passed, None, int]:
+        """Yield what stands before the next news or sample in `buffer[start:]`; return where reading goes on."""
+        offset = locate(start)
+        if self._is_sample(offset):
+            return start
+        begin = start - 1
+        newline = buffer.find(b"\n", start)
+        end = newline if newline >= 0 else len(buffer)
+        limit = buffer.rfind(b"\r", begin, end)
+        if limit + 1 == end:
+            limit = buffer.rfind(b"\r", begin, limit)  # not the \r of a \r\n
+        sample = buffer.find(b"\r", start + SAMPLED - 1 - offset % SAMPLED, limit)
+        if sample >= 0:
+            limit = sample
+        if limit <= begin:
+            return start
+        found = pattern.search(buffer, begin, limit)
+        stop = found.start() if found else limit
+        if stop <= begin:
+            return start
+        last = buffer.rfind(b"\r", begin, stop)
+        if last > begin:
+            yield Passed(buffer, begin, last, locate(begin))
+        text = clean(buffer[last + 1 : stop])
+        if text and not text.isspace():
+            yield Frame(text, locate(last + 1), FrameEnd.REDRAW, 0, self.state.line)
+        return stop + 1
 
     def _keep(self, buffer: bytes, start: int, locate: _Locator) -> None:
         state = self.state
@@ -205,30 +252,6 @@ def _size_in_log(data: bytes, encoding: str | None) -> int:
     if encoding is None or encoding == "utf-8":
         return len(data)
     return len(data.decode("utf-8", "replace").encode(encoding, "replace"))
-
-
-def _pass_over(
-    buffer: bytes, start: int, pattern: NewsPattern, locate: _Locator
-) -> Generator[Frame | Passed, None, int]:
-    """Yield what stands before the next news in `buffer[start:]`; return where reading goes on."""
-    begin = start - 1
-    newline = buffer.find(b"\n", start)
-    limit = buffer.rfind(b"\r", begin, newline if newline >= 0 else len(buffer))
-    if limit + 1 == (newline if newline >= 0 else len(buffer)):
-        limit = buffer.rfind(b"\r", begin, limit)  # not the \r of a \r\n
-    if limit <= begin:
-        return start
-    found = pattern.search(buffer, begin, limit)
-    stop = found.start() if found else limit
-    if stop <= begin:
-        return start
-    last = buffer.rfind(b"\r", begin, stop)
-    if last > begin:
-        yield Passed(buffer, begin, last, locate(begin))
-    text = clean(buffer[last + 1 : stop])
-    if text and not text.isspace():
-        yield Frame(text, locate(last + 1), FrameEnd.REDRAW)
-    return stop + 1
 
 
 def _may_end(buffer: bytes, scan: int) -> bool:

@@ -5,23 +5,27 @@ Every face (summary, tail, replay) drives the same `LogPipeline`, so they cannot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nanwatch.alerts.dispatch import acknowledge, unacknowledge
 from nanwatch.alerts.lifecycle import Alerts
-from nanwatch.config import Rules
+from nanwatch.alerts.suppression import suppress
+from nanwatch.config import Config
 from nanwatch.formats.counter import BatchCounter
 from nanwatch.formats.declared import ReaderState
 from nanwatch.formats.decode import Decoder, DecoderState
 from nanwatch.formats.traceback import TracebackState
 from nanwatch.framing import Framer, FramerState, NewsPattern
-from nanwatch.model.alert import Alert
+from nanwatch.model.alert import Alert, Mark, Silence
 from nanwatch.model.event import Event
 from nanwatch.model.frame import Chunk, Discontinuity, Frame, Passed
-from nanwatch.model.run import Best, Change, Epoch, Evaluation, Run, RunFailure
+from nanwatch.model.kept import KEPT_KINDS
+from nanwatch.model.run import Change, Process, Run
 from nanwatch.rules.base import Rule, make_rules
 from nanwatch.runs.fold import LogRuns
+from nanwatch.runs.rhythm import note_growth, note_processes, note_silence
 from nanwatch.statecodec import BadState, dump, load
 
 Notice = tuple[Run, Event | Alert]
@@ -38,13 +42,10 @@ class PipelineState:
     alerts: dict[int, list[Alert]] = field(default_factory=dict)
 
 
-_STATE_KINDS: dict[str, type[Any]] = {
+_STATE_KINDS: dict[str, type[Any]] = KEPT_KINDS | {
     kind.__name__: kind
-    for kind in (
-        PipelineState, FramerState, DecoderState, ReaderState, BatchCounter, TracebackState,
-        Run, Epoch, Best, Evaluation, RunFailure, Alert,
-    )
-}  # fmt: skip
+    for kind in (PipelineState, FramerState, DecoderState, ReaderState, BatchCounter, TracebackState)
+}
 
 
 def dump_state(state: PipelineState) -> str:
@@ -62,30 +63,36 @@ def load_state(text: str) -> PipelineState | None:
 
 
 class LogPipeline:
-    """Reads one log.
+    """Reads one log and judges what it tells.
 
     With `every_event`, every frame is read; without it, superseded frames that are quiet are passed over,
-    and the runs and alerts come out the same.
+    and the runs and alerts come out the same. `silences` are those that people have set.
+
+    Raises:
+        UsageError: a rule of the user's own cannot be read.
     """
 
     def __init__(
-        self, log: str, rules: Rules | None = None, state: PipelineState | None = None, every_event: bool = False
+        self, log: str, config: Config | None = None, state: PipelineState | None = None, every_event: bool = False
     ) -> None:
-        state = state or PipelineState()
+        state, config = state or PipelineState(), config or Config()
         self.framer = Framer(state.framer)
         self.decoder = Decoder(state.decoder)
         self.log_runs = LogRuns(log, state.runs or None)
         self.every_event = every_event
-        self.decoder.seeks_news = not every_event
         self.frames = 0
-        self._alerts = {number: Alerts(history) for number, history in state.alerts.items()}
-        self._rules: list[tuple[Rule, int]] = [(r, r.wakes) for r in make_rules(rules or Rules())]
+        self.silences: Sequence[Silence] = config.alerts.silences
+        self._alerts = {number: Alerts(history, number) for number, history in state.alerts.items()}
+        self._rules: list[tuple[Rule, int]] = [(r, r.wakes) for r in make_rules(config.rules)]
+        self._asks_of_batches = any(getattr(rule, "reads_batches", False) for rule, _ in self._rules)
+        self._waiting: frozenset[str] = frozenset()
         self.decoder.ceilings = self.log_runs.current.ceilings
+        self._note_waiting(self._life(self.log_runs.current))
 
     @property
     def state(self) -> PipelineState:
         """The state to be put aside."""
-        alerts = {number: life.history for number, life in self._alerts.items()}
+        alerts = {number: life.state for number, life in self._alerts.items()}
         return PipelineState(self.framer.state, self.decoder.state, self.log_runs.runs, alerts)
 
     @property
@@ -93,9 +100,26 @@ class LogPipeline:
         """The runs found so far, oldest first."""
         return self.log_runs.runs
 
+    @property
+    def problems(self) -> list[str]:
+        """What the user's own rules ask that this log cannot answer, a line each."""
+        found = [getattr(rule, "problem", None) for rule, _ in self._rules]
+        return [problem for problem in found if problem]
+
     def alerts_of(self, run: Run) -> list[Alert]:
-        """Return the alerts of *run*, oldest first."""
+        """Return the alerts of *run* that fire or have fired, oldest first."""
         return self._life(run).history
+
+    @property
+    def open(self) -> list[Alert]:
+        """The alerts of the current run that are pending or fire now."""
+        life = self._life(self.log_runs.current)
+        return [*life.firing, *life.pending]
+
+    @property
+    def firing(self) -> list[Alert]:
+        """The alerts of the current run that fire now."""
+        return self._life(self.log_runs.current).firing
 
     def feed(self, item: Chunk | Discontinuity, now: float | None = None) -> Iterator[Notice]:
         """Read *item*; yield what it tells, in the order of the log."""
@@ -103,11 +127,29 @@ class LogPipeline:
             for frame in self.framer.reset():
                 yield from self._frame(frame, now)
             return
+        run = self.log_runs.current
+        was_silent = run.silence
+        note_growth(run, now)
+        if was_silent and self._life(run).firing:
+            yield from self._judge(Change.CLOCK, now)
         for part in self.framer.feed(item.offset, item.data, self._news()):
             if isinstance(part, Passed):
                 self.decoder.pass_over(part)
             else:
                 yield from self._frame(part, now)
+
+    def tell(
+        self, event: Event, now: float | None = None, line: int = 1, is_sample: bool = False
+    ) -> Iterator[Notice]:
+        """Take *event*, seen at *now* in this *line*, as if the log had told it; yield what it leads to."""
+        change = self.log_runs.apply(event, now, line, is_sample)
+        run = self.log_runs.current
+        run.format = self.decoder.format
+        self.decoder.ceilings = run.ceilings
+        yield run, event
+        yield from self._judge(change, now)
+        if change & (Change.NAN | Change.EPOCH | Change.CLEAN):
+            self.decoder.mind_nan(self._nan_matters(run))
 
     def catch_up(self, now: float | None = None) -> Iterator[Notice]:
         """Read the unfinished redraw at the end of the stream, when nothing more is there to be read."""
@@ -130,47 +172,98 @@ class LogPipeline:
         if change:
             yield from self._judge(change, now)
 
+    def tick(
+        self,
+        now: float,
+        grew_at: float | None = None,
+        holders: Sequence[Process] | None = None,
+        has_looked: bool = False,
+    ) -> Iterator[Notice]:
+        """Take note of the time: silence is a signal too.
+
+        *grew_at* is when the log's last byte came, where that is known better than from `feed`. *holders* are
+        the processes that hold the log open for writing, the trainer first (None: cannot be known); they count
+        only if somebody *has looked*.
+        """
+        run = self.log_runs.current
+        note_silence(run, now, grew_at)
+        if has_looked:
+            note_processes(run, holders)
+        yield from self._judge(Change.CLOCK, now)
+
+    def acknowledge(self, alert_id: str, now: float | None) -> Alert | None:
+        """Keep the alert with this id quiet until it ends (with *now* None: take that back); return it."""
+        for run in self.runs:
+            life = self._life(run)
+            for alert in life.firing:
+                if alert.id == alert_id:
+                    if now is None:
+                        unacknowledge(alert)
+                    else:
+                        acknowledge(alert, now)
+                    suppress(life.firing, run.id, self.silences, now)
+                    return alert
+        return None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the log has told of the end of its last run."""
+        run = self.log_runs.current
+        return bool(run.finished or run.failure or run.interrupted)
+
     @property
     def may_be_finished(self) -> bool:
         """Whether the current run is over if nobody writes the log any more, without having said so."""
         return self.log_runs.may_settle
 
     def _news(self) -> Callable[[], NewsPattern | None] | None:
-        return None if self.every_event else lambda: self.decoder.news
+        if self.every_event or self._asks_of_batches:
+            return None
+        # What is pending is looked at with every frame: none may be passed over.
+        return lambda: None if self._waiting else self.decoder.news
 
     def _frame(self, frame: Frame, now: float | None) -> Iterator[Notice]:
         self.frames += 1
         for event in self.decoder.decode(frame):
-            change = self.log_runs.apply(event, now)
-            run = self.log_runs.current
-            run.format = self.decoder.format
-            self.decoder.ceilings = run.ceilings
-            yield run, event
-            yield from self._judge(change, now)
-            if change & (Change.NAN | Change.EPOCH | Change.CLEAN):
-                self.decoder.mind_nan(self._nan_matters(run))
+            yield from self.tell(event, now, frame.line, frame.is_sample)
 
     def _judge(self, change: int, now: float | None) -> Iterator[Notice]:
         run = self.log_runs.current
         life = self._life(run)
+        mark: Mark | None = None
+        changed = False
         for rule, wakes in self._rules:
-            if change & wakes:
-                for alert in life.update(rule.name, rule.evaluate(run, now), now):
+            if change & wakes or rule.name in self._waiting:
+                mark = mark or Mark(run.logged_at if now is None else now, run.epoch or 0, run.position)
+                for alert in life.update(rule.name, rule.evaluate(run, now), mark, rule.settings.life, _lines_of(run)):
+                    changed = True
+                    suppress(life.firing, run.id, self.silences, mark.time)
                     yield run, alert
+        if changed or self._waiting or (mark is not None and life.pending):
+            self._note_waiting(life)
+        if mark is not None and life.firing:
+            suppress(life.firing, run.id, self.silences, mark.time)
+
+    def _note_waiting(self, life: Alerts) -> None:
+        self._waiting = frozenset(a.rule for a in life.waiting)
 
     def _nan_matters(self, run: Run) -> bool:
         """Tell whether one more non-finite batch says something new: an onset, or an alert that does not fire yet."""
         if run.current is None or run.current.nan_onset is None:
             return True
         rules = {rule.name for rule, wakes in self._rules if wakes & Change.NAN}
-        firing = {a.rule for a in self._life(run).history if a.state == "firing"}
+        firing = {a.rule for a in self._life(run).firing}
         return not rules <= firing
 
     def _life(self, run: Run) -> Alerts:
         life = self._alerts.get(run.number)
         if life is None:
-            life = self._alerts[run.number] = Alerts()
+            life = self._alerts[run.number] = Alerts(None, run.number)
             kept = {r.number for r in self.runs}
             for number in [n for n in self._alerts if n not in kept]:
                 del self._alerts[number]
         return life
+
+
+def _lines_of(run: Run) -> Callable[[int], int | None]:
+    return lambda offset: run.line if offset == run.offset else run.lines.get(offset)

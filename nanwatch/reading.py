@@ -6,39 +6,52 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nanwatch.cache import Cache, Remembered, Writing
-from nanwatch.config import Rules
+from nanwatch.config import Config
 from nanwatch.model.alert import Alert
 from nanwatch.model.frame import Discontinuity, Progress
-from nanwatch.model.run import Run
+from nanwatch.model.run import Process, Run
 from nanwatch.tail.follower import Follower, Item
-from nanwatch.tail.writers import writers_of
+from nanwatch.tail.writers import Writer, cpu_percent, writers_of
+
+if TYPE_CHECKING:
+    from nanwatch.pipeline import LogPipeline
 
 CHUNK = 1 << 21
 _UNSEEN = 600.0
 """Seconds of silence after which a log is taken for ended whose writer cannot be seen."""
 _PAUSE = 10.0
 """Seconds for which a log that nobody holds open may only be between two lines."""
+_WHOLE = 60.0
+"""Seconds after which an unfinished frame at the end of a log is all that there will be of it."""
 _SAMPLE = 4096
 
 
 @dataclass(slots=True)
 class LogReading:
-    """One log as it is now. `problem` is one short clear phrase, or None."""
+    """One log as it is now.
+
+    `problem` is one short clear phrase why it cannot be read, or None; `complaints` are what the user's own rules
+    ask that it cannot answer, a line each.
+    """
 
     log: str
     runs: list[Run] = field(default_factory=list)
     alerts: dict[int, list[Alert]] = field(default_factory=dict)
     silence: float | None = None
     problem: str | None = None
+    complaints: list[str] = field(default_factory=list)
 
     def alerts_of(self, run: Run) -> list[Alert]:
         """Return the alerts of *run*, oldest first."""
         return self.alerts.get(run.number, [])
 
 
-def read_log(path: Path, rules: Rules, cache: Cache | None, now: float, progress: Progress | None = None) -> LogReading:
+def read_log(
+    path: Path, config: Config, cache: Cache | None, now: float, progress: Progress | None = None
+) -> LogReading:
     """Read the log at *path* to its present end; what *cache* still knows is not read again."""
     reading = LogReading(str(path))
     reading.problem = problem_of(path)
@@ -48,7 +61,7 @@ def read_log(path: Path, rules: Rules, cache: Cache | None, now: float, progress
     known = cache.get(key) if cache is not None else None
     follower = Follower(path, known.position if known else None, chunk_size=CHUNK)
     try:
-        _read(reading, follower, known, rules, cache, key, now, progress)
+        _read(reading, follower, known, config, cache, key, now, progress)
     finally:
         follower.close()
     if reading.problem is None and not any(_has_something(r) for r in reading.runs):
@@ -92,15 +105,16 @@ _CONTROL = [bytes([b]) for b in range(32) if b not in b"\t\n\r\x08\x0b\x0c\x1b\x
 
 
 def _read(
-    reading: LogReading, follower: Follower, known: Remembered | None, rules: Rules, cache: Cache | None,
+    reading: LogReading, follower: Follower, known: Remembered | None, config: Config, cache: Cache | None,
     key: Path, now: float, progress: Progress | None,
 ) -> None:  # fmt: skip
     items = follower.poll()
     first = next(items, None)
-    writing = _writing(reading, follower, known, now)
+    writing, writers = _writing(reading, follower, known, now)
     if known is not None and first is None and follower.problem is None and known.writing is writing:
-        reading.runs, reading.alerts = _named(known.runs, reading.log), known.alerts
-        return
+        if not _may_change(known, config, reading.silence):
+            reading.runs, reading.alerts = _named(known.runs, reading.log), known.alerts
+            return
     # Only now is what reads frames needed: it costs more to load than all of the above.
     from nanwatch.pipeline import LogPipeline, dump_state, load_state
 
@@ -112,24 +126,56 @@ def _read(
         items, first = follower.poll(), None
     if state is not None:
         _named(state.runs, reading.log)
-    pipeline = LogPipeline(reading.log, rules, state)
+    pipeline = LogPipeline(reading.log, config, state)
     for item in _chain(first, items):
         if isinstance(item, Discontinuity):
-            pipeline = LogPipeline(reading.log, rules)
+            pipeline = LogPipeline(reading.log, config)
             continue
         for _ in pipeline.feed(item):
             pass
         if progress is not None:
             progress(reading.log, item.offset + len(item.data), follower.size)
-    reading.problem = follower.problem
+    reading.problem, grew_at = follower.problem, follower.mtime
     follower.close()
-    position, kept = follower.position, dump_state(pipeline.state) if cache is not None else ""
+    position = follower.position
+    if (reading.silence or 0.0) > _WHOLE:
+        for _ in pipeline.catch_up():
+            pass
+    if writing is not Writing.ENDED or not pipeline.may_be_finished:
+        _tick(pipeline, now, grew_at, writers)
+    kept = dump_state(pipeline.state) if cache is not None else ""
     for _ in pipeline.catch_up() if writing is Writing.GOES_ON else pipeline.finish(None, writing is Writing.PAUSED):
         pass
+    _tick(pipeline, now, grew_at, writers)
     reading.runs = pipeline.runs
     reading.alerts = {run.number: pipeline.alerts_of(run) for run in pipeline.runs}
+    reading.complaints = pipeline.problems
     if cache is not None and position is not None:
         cache.put(key, Remembered(position, reading.runs, reading.alerts, writing, kept))
+
+
+def _may_change(known: Remembered, config: Config, silence: float | None) -> bool:
+    """Tell whether a log that did not grow may have something new to say all the same: its silence."""
+    run = known.runs[-1]
+    if run.finished or run.failure or run.interrupted:
+        return False
+    if config.rules.custom or config.rules.deadline.at:
+        return True
+    stalled = any(a.rule == "stall" and a.state == "firing" for a in known.alerts.get(run.number, []))
+    return not stalled and silence is not None and silence > config.rules.stall.silence
+
+
+def _tick(pipeline: LogPipeline, now: float, grew_at: float | None, writers: list[Writer] | None) -> None:
+    """Tell the pipeline the time, who writes the log, and (if that is in doubt) whether its process works."""
+    if pipeline.has_ended:
+        return
+    holders = None if writers is None else [Process(w.pid, w.command, w.started) for w in writers]
+    for _ in pipeline.tick(now, grew_at, holders, has_looked=True):
+        pass
+    if writers and holders and any(a.rule == "stall" for a in pipeline.firing):
+        holders[0].cpu = cpu_percent(writers[0])
+        for _ in pipeline.tick(now, grew_at, holders, has_looked=True):
+            pass
 
 
 def _named(runs: list[Run], log: str) -> list[Run]:
@@ -146,20 +192,22 @@ def _chain(first: Item | None, rest: Iterator[Item]) -> Iterator[Item]:
     yield from rest
 
 
-def _writing(reading: LogReading, follower: Follower, known: Remembered | None, now: float) -> Writing:
+def _writing(
+    reading: LogReading, follower: Follower, known: Remembered | None, now: float
+) -> tuple[Writing, list[Writer] | None]:
     """Tell whether the log will grow: does a process hold it for writing, or (unknown) how long has it been quiet?"""
     if follower.mtime is not None:
         reading.silence = max(0.0, now - follower.mtime)
     ended = known is not None and known.writing is Writing.ENDED
     if ended and known is not None and all(r.finished or r.failure or r.interrupted for r in known.runs):
-        return Writing.ENDED
+        return Writing.ENDED, None
     writers = writers_of(follower.path)
     silence = reading.silence or 0.0
     if writers is None:
-        return Writing.ENDED if silence > _UNSEEN else Writing.GOES_ON
+        return (Writing.ENDED if silence > _UNSEEN else Writing.GOES_ON), None
     if writers:
-        return Writing.GOES_ON
-    return Writing.ENDED if silence > _PAUSE else Writing.PAUSED
+        return Writing.GOES_ON, writers
+    return (Writing.ENDED if silence > _PAUSE else Writing.PAUSED), writers
 
 
 def _has_something(run: Run) -> bool:

@@ -4,52 +4,64 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nanwatch.clock import Clock, SystemClock
-from nanwatch.config import Rules
+from nanwatch.config import Config
 from nanwatch.model.frame import Chunk, Progress
+from nanwatch.model.run import Process
 from nanwatch.pipeline import LogPipeline, Notice
 from nanwatch.tail.stdin import StdinFollower
 from nanwatch.tail.tailer import Tailer
-from nanwatch.tail.writers import writers_of
+from nanwatch.tail.writers import Writer, find_writers, is_alive
 
-_FIRST_LOOK = 30.0
+FindWriters = Callable[[Iterable[Path]], dict[Path, list[Writer] | None]]
+
+_FIRST_LOOK_S, _LOOK_S = 2.0, 60.0
+"""Seconds after which it is asked who writes the logs: the first time, and from then on."""
+_SETTLED_S = 10.0
+"""Seconds for which a log that nobody holds open may only be between two lines."""
+_TICK_S = 1.0
 
 
 @dataclass(slots=True)
 class _Followed:
-    """A log, its pipeline, and when to ask next whether somebody still writes it."""
+    """A log, its pipeline, when it last grew, and who was seen to write it."""
 
     pipeline: LogPipeline
     grew_at: float
-    ask_at: float
+    writer: Writer | None = None
+    looked_at: float = 0.0
 
 
 class Watch:
     """Reads what comes to the logs of *tailer* and reports it in the order in which it was read.
 
     What stands in the logs at the first look is history: its events bear no time. With `every_event`, every
-    frame is read. *progress* is told of the first look, which may be long.
+    frame is read. *progress* is told of the first look, which may be long. *find* tells who writes which log.
     """
 
     def __init__(
         self,
         tailer: Tailer,
-        rules: Rules,
+        config: Config,
         clock: Clock | None = None,
         every_event: bool = False,
         progress: Progress | None = None,
+        find: FindWriters = find_writers,
     ) -> None:
         self._tailer = tailer
         self._progress = progress
-        self._rules = rules
+        self._config = config
         self._clock = clock or SystemClock()
         self._every_event = every_event
+        self._find = find
         self._followed: dict[Path, _Followed] = {}
         self._live = False
+        self._look_at = self._clock.now() + _FIRST_LOOK_S
+        self._ticked_at = 0.0
 
     @property
     def pipelines(self) -> dict[Path, LogPipeline]:
@@ -58,12 +70,23 @@ class Watch:
 
     @property
     def problems(self) -> list[str]:
-        """What cannot be read now, a line each."""
-        return self._tailer.problems
+        """What cannot be read now, and what the user's own rules ask in vain, a line each."""
+        asked = [p for followed in self._followed.values() for p in followed.pipeline.problems]
+        return [*self._tailer.problems, *dict.fromkeys(asked)]
 
     def look(self, timeout: float = 0.0) -> Iterator[Notice]:
         """Wait up to *timeout* seconds for something new, then yield what it tells."""
         only = self._tailer.wait(timeout) if self._live else None
+        writers = self._look_for_writers()  # before reading: what a process wrote before it ended is read below
+        yield from self._read(only)
+        self._live = True
+        yield from self._tick(writers)
+
+    def close(self) -> None:
+        """Close every log."""
+        self._tailer.close()
+
+    def _read(self, only: set[Path] | None) -> Iterator[Notice]:
         now = self._clock.now() if self._live else None
         grown: set[Path] = set()
         for path, item in self._tailer.poll(only):
@@ -75,35 +98,62 @@ class Watch:
             if self._progress is not None and not self._live and isinstance(item, Chunk):
                 sizes = {log.path: log.size for log in self._tailer.logs}
                 self._progress(str(path), item.offset + len(item.data), sizes[path])
+        times = {} if self._live else {log.path: log.mtime for log in self._tailer.logs}
         time = self._clock.now()
         for path in grown:
             followed = self._followed[path]
-            followed.grew_at, followed.ask_at = time, time + _FIRST_LOOK
+            followed.grew_at = min(time, times.get(path) or time)
             yield from followed.pipeline.catch_up(now)
-        self._live = True
-        yield from self._settle(time)
-
-    def close(self) -> None:
-        """Close every log."""
-        self._tailer.close()
 
     def _follow(self, path: Path) -> _Followed:
         followed = self._followed.get(path)
         if followed is None:
-            pipeline = LogPipeline(str(path), self._rules, every_event=self._every_event)
-            time = self._clock.now()
-            followed = self._followed[path] = _Followed(pipeline, time, time + _FIRST_LOOK)
+            pipeline = LogPipeline(str(path), self._config, every_event=self._every_event)
+            followed = self._followed[path] = _Followed(pipeline, self._clock.now())
         return followed
 
-    def _settle(self, time: float) -> Iterator[Notice]:
-        """Ask, ever more rarely, whether a silent log has lost its writer."""
+    def _look_for_writers(self) -> dict[Path, list[Writer] | None]:
+        """Ask who writes the logs that show no end: now and then, and as soon as a known writer is gone."""
+        time = self._clock.now()
+        going = {path: f for path, f in self._followed.items() if not f.pipeline.has_ended}
+        due = time >= self._look_at or time < self._look_at - _LOOK_S
+        if due:
+            self._look_at = time + _LOOK_S
+        gone = [p for p, f in going.items() if f.writer is not None and not is_alive(f.writer)]
+        chosen = going if due else gone
+        return self._find(chosen) if chosen else {}
+
+    def _tick(self, writers: Mapping[Path, list[Writer] | None]) -> Iterator[Notice]:
+        """Tell every pipeline the time, and who writes its log; a log without a writer may be complete."""
+        time = self._clock.now()
+        if not writers and 0 <= time - self._ticked_at < _TICK_S:
+            return
+        self._ticked_at = time
         for path, followed in self._followed.items():
-            if time < followed.ask_at:
+            pipeline = followed.pipeline
+            if pipeline.has_ended:
                 continue
-            followed.ask_at = time + max(_FIRST_LOOK, time - followed.grew_at)
-            if followed.pipeline.may_be_finished and writers_of(path) == []:
-                followed.ask_at = float("inf")
-                yield from followed.pipeline.finish(time)
+            found = writers.get(path)
+            silence = time - followed.grew_at
+            had_writer = followed.writer is not None
+            if not found and found is not None and followed.writer is not None and is_alive(followed.writer):
+                found = [followed.writer]  # it opens the log anew for each line
+            if found == [] and pipeline.may_be_finished and (had_writer or silence >= _SETTLED_S):
+                yield from pipeline.finish(time)
+                continue
+            holders = None if found is None else _processes(followed, found, time)
+            yield from pipeline.tick(time, followed.grew_at, holders, has_looked=path in writers)
+
+
+def _processes(followed: _Followed, found: list[Writer], time: float) -> list[Process]:
+    """Return the processes of *found*, with what they used of the processor since the last look."""
+    before, looked_at = followed.writer, followed.looked_at
+    followed.writer, followed.looked_at = (found[0] if found else None), time
+    processes = [Process(w.pid, w.command, w.started) for w in found]
+    if found and before is not None and (before.pid, before.started) == (found[0].pid, found[0].started):
+        passed = time - looked_at
+        processes[0].cpu = 100 * max(0.0, found[0].cpu_seconds - before.cpu_seconds) / passed if passed > 0 else None
+    return processes
 
 
 def _is_own_output(path: Path) -> bool:
@@ -118,10 +168,10 @@ def _is_own_output(path: Path) -> bool:
 class PipeWatch:
     """Reads a pipe to its end: the same reports for `train.py | nanwatch tail -`."""
 
-    def __init__(self, rules: Rules, clock: Clock | None = None, every_event: bool = False, fd: int = 0) -> None:
+    def __init__(self, config: Config, clock: Clock | None = None, every_event: bool = False, fd: int = 0) -> None:
         self._follower = StdinFollower(fd)
         self._clock = clock or SystemClock()
-        self.pipeline = LogPipeline("-", rules, every_event=every_event)
+        self.pipeline = LogPipeline("-", config, every_event=every_event)
 
     @property
     def pipelines(self) -> dict[Path, LogPipeline]:
@@ -130,8 +180,8 @@ class PipeWatch:
 
     @property
     def problems(self) -> list[str]:
-        """Why the pipe cannot be read."""
-        return [f"-: {self._follower.problem}"] if self._follower.problem else []
+        """Why the pipe cannot be read, and what the user's own rules ask in vain."""
+        return [*([f"-: {self._follower.problem}"] if self._follower.problem else []), *self.pipeline.problems]
 
     @property
     def at_end(self) -> bool:
@@ -148,6 +198,7 @@ class PipeWatch:
             yield from self.pipeline.finish(now)
         else:
             yield from self.pipeline.catch_up(now)
+            yield from self.pipeline.tick(self._clock.now())
 
     def close(self) -> None:
         """Leave the pipe to whoever opened it."""

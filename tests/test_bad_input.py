@@ -13,7 +13,7 @@ import pytest
 
 from nanwatch import commands, reading
 from nanwatch.cli import main
-from nanwatch.config import Rules
+from nanwatch.config import Config
 from nanwatch.model.frame import Chunk, Discontinuity
 from nanwatch.pipeline import LogPipeline
 from nanwatch.reading import read_log
@@ -283,7 +283,7 @@ def test_a_line_without_end_costs_no_memory(tmp_path: Path) -> None:
             file.write(b"loss=0.5 epoch 1 " * 61_680)
         file.write(b"\n" + LINE % (2, b"nan"))
     assert peak_of_summary(big, tmp_path) - peak_of_summary(small, tmp_path) < 40_000_000
-    found = read_log(big, Rules(), None, 0.0)
+    found = read_log(big, Config(), None, 0.0)
     assert (found.runs[0].epoch, found.runs[0].nan_batches) == (2, 1)
 
 
@@ -329,7 +329,7 @@ def test_broken_utf_8(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.log").write_bytes(LINE % (1, b"0.5") + data + b"\n" + LINE % (2, b"nan"))
     for arguments in (("summary", "--json"), ("summary",), ("replay",), ("explain",)):
         quiet_end(run(tmp_path, *arguments, "x.log"), 0)
-    assert read_log(tmp_path / "x.log", Rules(), None, 0.0).runs[0].nan_batches == 1
+    assert read_log(tmp_path / "x.log", Config(), None, 0.0).runs[0].nan_batches == 1
 
 
 # -- a log that changes while it is read

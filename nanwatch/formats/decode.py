@@ -27,7 +27,7 @@ _TRIGGER = re.compile(
     r"(?i)skip|overflow|average precision|memory|script |nohup|oom|killed|segmentation|bus error|"
     r"fatal python|dataloader worker|aborted|nccl|collective|loss is|cancelled|interrupt|\^c|terminated|"
     r"resum|continu|restored|loaded|sigterm|sigint|training|saved|saving|early stopping|exhausted|illegal|"
-    r"floating point|memoryallocation|exitcode|cuda error|hip error|errno 28"
+    r"stage|phase \d|frozen|freez|floating point|memoryallocation|exitcode|cuda error|hip error|errno 28"
 )
 _MOST_PARTS = 16  # bars and lines glued to one another in one frame
 _DETECTED_IN = 20_000

@@ -25,6 +25,7 @@ from nanwatch.model.event import (
     RunPlanned,
     RunResumed,
     SessionStarted,
+    StageChanged,
     StepSkipped,
     ValidationDone,
 )
@@ -99,7 +100,7 @@ class Fields:
 
 
 _MOST_NANS = 1000
-_TEXT = frozenset({"message", "path", "trainer", "kind", "code", "phase", "count"})
+_TEXT = frozenset({"message", "path", "trainer", "kind", "code", "phase", "count", "best"})
 
 
 def read_settings(text: str) -> dict[str, str]:
@@ -172,8 +173,9 @@ EMITTERS: dict[str, Emit] = {
     "hyperparameters": lambda o, f: [Hyperparameters(o, f.settings)],
     "final_validation_started": lambda o, _: [FinalValidationStarted(o)],
     "step_skipped": lambda o, f: [StepSkipped(o, f.text.get("kind", "guard"))],
+    "stage_changed": lambda o, f: [StageChanged(o, f.text.get("message", ""))],
     "recovery": lambda o, f: [Recovery(o, f.text.get("kind", ""), f.text.get("message", ""))],
-    "checkpoint_saved": lambda o, f: [CheckpointSaved(o, f.text.get("path"))],
+    "checkpoint_saved": lambda o, f: [CheckpointSaved(o, f.text.get("path"), bool(f.text.get("best")))],
     "checkpoint_skipped": lambda o, f: [CheckpointSkipped(o, f.text.get("message", ""))],
     "failure": lambda o, f: [Failure(o, f.text.get("kind", "exception"), f.text.get("message", ""))],
     "interrupted": lambda o, f: [Interrupted(o, f.text.get("message", ""))],

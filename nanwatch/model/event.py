@@ -139,11 +139,20 @@ class Recovery:
 
 
 @dataclass(slots=True)
+class StageChanged:
+    """Another stage of the training begins (a backbone is unfrozen): what was usual before it is no measure now."""
+
+    offset: int
+    message: str = ""
+
+
+@dataclass(slots=True)
 class CheckpointSaved:
-    """Weights were written. `path` is None where the trainer does not say."""
+    """Weights were written. `path` is None where the trainer does not say; `best` ones are not saved each epoch."""
 
     offset: int
     path: str | None = None
+    best: bool = False
 
 
 @dataclass(slots=True)
@@ -199,6 +208,7 @@ Event = (
     | FinalValidationStarted
     | StepSkipped
     | Recovery
+    | StageChanged
     | CheckpointSaved
     | CheckpointSkipped
     | Failure

@@ -38,13 +38,17 @@ class Frame(NamedTuple):
     """A unit of text cut from the stream: a line, or what a terminal showed before it was redrawn.
 
     `text` holds no escape sequence and no control character but tab. `offset` is the byte position of the
-    frame's first byte in the log; `lost` counts bytes beyond the longest frame that is kept.
+    frame's first byte in the log, `line` the number of its line, counted from 1; `lost` counts bytes beyond the
+    longest frame that is kept. `is_sample` marks frames that are never passed over, so that what is learned from
+    them does not depend on what was: each first one after so many bytes.
     """
 
     text: str
     offset: int
     end: FrameEnd = FrameEnd.NEWLINE
     lost: int = 0
+    line: int = 1
+    is_sample: bool = False
 
 
 class Passed(NamedTuple):

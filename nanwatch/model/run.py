@@ -12,7 +12,10 @@ Status = Literal["running", "stalled", "finished", "failed", "crashed", "interru
 
 
 class Change:
-    """What an event changed in a run, as bits of an int: rules that look at nothing of it need not be asked."""
+    """What an event changed in a run, as bits of an int: rules that look at nothing of it need not be asked.
+
+    `CLOCK` is no event: time went by. `PROGRESS` alone may be passed over where frames are quiet.
+    """
 
     NOTHING = 0
     PROGRESS = 1
@@ -24,6 +27,29 @@ class Change:
     FAILURE = 64
     END = 128
     CLEAN = 256
+    PEAK = 512
+    PACE = 1024
+    CHECKPOINT = 2048
+    ROLLBACK = 4096
+    CLOCK = 8192
+    ANY = 16383
+
+
+@dataclass(slots=True)
+class Peak:
+    """A loss above its ceiling in one epoch: first at `batch` and byte `offset`, at most `highest`, in `batches` ones.
+
+    `usual` is what the loss was before. `tightest` is the shortest span of batches that held so many of them as
+    are kept in `last`.
+    """
+
+    batch: int
+    offset: int
+    usual: float
+    highest: float
+    batches: int = 0
+    last: list[int] = field(default_factory=list)
+    tightest: int | None = None
 
 
 @dataclass(slots=True)
@@ -32,9 +58,10 @@ class Epoch:
 
     `batch` is the highest batch drawn. `nan_mask` has bit b set when batch b was drawn with a non-finite loss,
     over every attempt at this epoch; `nan_batches` counts the bits. `nan_tightest` is the shortest span of
-    batches that held three of them, `nan_longest` the longest stretch without a finite one. `loss_peaks` holds
-    losses above the run's ceiling. `began_clean` tells that a finite loss came before any other.
-    `seconds` is the training time.
+    batches that held three of them, `nan_longest` the longest stretch without a finite one. `peaks` holds the
+    losses that went above the run's ceiling. `means` are losses that the trainer told for the whole epoch.
+    `began_clean` tells that a finite loss came before any other. `seconds` is the training time, `elapsed` that
+    of its bar; `saves` counts checkpoints that are written whether or not they are the best.
     """
 
     epoch: int
@@ -57,14 +84,18 @@ class Epoch:
     vram_gb: float | None = None
     vram_offset: int | None = None
     losses: dict[str, float] = field(default_factory=dict)
-    loss_peaks: dict[str, float] = field(default_factory=dict)
+    means: dict[str, float] = field(default_factory=dict)
+    peaks: dict[str, Peak] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     lr: float | None = None
     seconds: float | None = None
+    elapsed: float | None = None
     offset: int = 0
     done: bool = False
     validated: bool = False
+    closed: bool = False
     attempts: int = 1
+    saves: int = 0
 
 
 @dataclass(slots=True)
@@ -96,14 +127,56 @@ class Evaluation:
 
 
 @dataclass(slots=True)
+class Rollback:
+    """The epoch counter went back without a resume; `said` is what the trainer said of it, or nothing."""
+
+    from_epoch: int
+    to_epoch: int
+    batch: int | None
+    offset: int
+    said: str = ""
+
+
+@dataclass(slots=True)
+class Stretch:
+    """So many batches in a row, up to `batch` of `epoch`, and how many seconds each took."""
+
+    batches: int
+    seconds: float
+    epoch: int | None
+    batch: int
+    offset: int
+
+
+@dataclass(slots=True)
+class Process:
+    """The process that writes the log. `command` is the program's name, `started` when it began (Unix seconds).
+
+    `cpu` is in percent of a core at the last look, None where unknown; `alive` is False once it was seen gone.
+    """
+
+    pid: int
+    command: str
+    started: float
+    cpu: float | None = None
+    alive: bool = True
+
+
+@dataclass(slots=True)
 class Run:
     """One training run: where it stands, what it measured, what went wrong.
 
     Counters (`epoch`, `batch`, `step`) are as printed. `rate` is in batches a second, `eta` and `elapsed`
     in seconds for the epoch in progress, `updated_at` in seconds since the Unix epoch (None when a log is
-    read after the fact). `nan_batches` counts distinct batches drawn with a non-finite loss. `ceilings` are the
-    losses above which a batch is a spike. `carried` holds values that a bar still shows of the epoch before,
-    `unsure` those of them that did not change since.
+    read after the fact), `logged_at` the last time that the log printed. `nan_batches` counts distinct batches
+    drawn with a non-finite loss. `ceilings` are the losses above which a batch is a spike: ten times the median
+    of `recent`, some of the latest losses; `first_losses` is what the run began with. `carried` holds values that
+    a bar still shows of the epoch before, `unsure` those of them that did not change since. `lines` are the line
+    numbers of the offsets that were worth remembering.
+
+    Of the log itself: `grew_at` is when its last byte came, `silence` how long that was ago at the last look,
+    `longest_silence` the longest healthy one, `longest_pause` the longest that ended by itself. `is_held` tells
+    whether a process holds it open for writing (None: unknown), `process` which one does, or did.
     """
 
     id: str
@@ -138,6 +211,14 @@ class Run:
     grad_skips: int = 0
     skip_positions: list[int] = field(default_factory=list)
     ceilings: dict[str, float] = field(default_factory=dict)
+    recent: dict[str, list[float]] = field(default_factory=dict)
+    first_losses: dict[str, float] = field(default_factory=dict)
+    stretches: list[Stretch] = field(default_factory=list)
+    stretch_from: tuple[int, float] = (0, 0.0)
+    rollbacks: list[Rollback] = field(default_factory=list)
+    unsaved: str = ""
+    unsaved_offset: int | None = None
+    stage_offset: int = 0
     carried: dict[str, float] = field(default_factory=dict)
     unsure: dict[str, float] = field(default_factory=dict)
     observations: int = 0
@@ -147,15 +228,34 @@ class Run:
     failure: RunFailure | None = None
     recoveries: list[RunFailure] = field(default_factory=list)
     interrupted: str | None = None
+    interrupted_offset: int | None = None
     exit_code: int | None = None
     finished: str | None = None
     finished_offset: int | None = None
     final_validation: bool = False
     session_pending: bool = False
+    resuming: bool = False
     epoch_pending: bool = False
     offset: int = 0
+    line: int = 1
+    lines: dict[int, int] = field(default_factory=dict)
+    logged_at: float | None = None
+    is_timed: bool = False
     started_at: float | None = None
     updated_at: float | None = None
+    grew_at: float | None = None
+    silence: float | None = None
+    longest_silence: float = 0.0
+    longest_pause: float = 0.0
+    process: Process | None = None
+    is_held: bool | None = None
+
+    @property
+    def position(self) -> int:
+        """The number of batches since the run began, as far as its counters tell."""
+        if self.epoch is not None and self.batches:
+            return (self.epoch - (self.first_epoch or 0)) * self.batches + (self.batch or 0)
+        return self.step if self.step is not None else self.observations
 
     @property
     def current(self) -> Epoch | None:

@@ -11,8 +11,11 @@ from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Evaluation, Run
 
 
+_FAR = 128
+
+
 class Rule:
-    """Fires at the third worse epoch in a row, critical beyond 5 % of the best; resolves when it gets better."""
+    """Fires at the third worse epoch in a row, critical beyond 5 % of the best; resolves when half is regained."""
 
     name = "metric_decline"
     wakes = Change.METRICS | Change.EPOCH
@@ -23,43 +26,58 @@ class Rule:
     def evaluate(self, run: Run, now: float | None) -> Iterator[Finding]:
         """Yield at most one finding."""
         del now
-        count = self.settings.epochs
-        history = run.evaluations[-(count + 1) :]
-        if run.best is None or len(history) <= count or run.primary_metric is None:
+        best, sign = run.best, 1 if run.primary_rises else -1
+        fall = self._latest_fall(run.evaluations[-_FAR:], sign)
+        if best is None or fall is None or _is_regained(fall, run.evaluations, sign) or self._is_noise(run, fall, sign):
             return
-        values = [e.value for e in history]
-        if not all(math.isfinite(v) for v in values):
+        if self._is_restart(run, fall):
             return
-        sign = 1 if run.primary_rises else -1
-        if not all(sign * (a - b) > 0 for a, b in pairwise(values)):
-            return
-        scale = abs(run.best.value)
-        loss = sign * (run.best.value - values[-1])
-        fall = sign * (values[0] - values[-1])
-        if fall < scale * self.settings.min_percent / 100 or (run.primary_rises and scale < self.settings.noise):
-            return
-        share = loss / scale if scale else math.inf
+        now_at = run.evaluations[-1]
+        scale = abs(best.value)
+        share = sign * (best.value - now_at.value) / scale if scale else math.inf
+        before, last = fall[0], fall[-1]
         verb = "fell" if run.primary_rises else "rose"
-        history = _whole_decline(run, sign)
-        values = [e.value for e in history]
-        first = history[1].epoch
-        best = f"{run.best.value:.4f}" + ("" if run.best.epoch is None else f" at epoch {run.best.epoch}")
+        at = f"{best.value:.4f}" + ("" if best.epoch is None else f" at epoch {best.epoch}")
+        after = f", now {now_at.value:.4f}" if now_at is not last else ""
         yield Finding(
             self.name, "critical" if share > self.settings.critical_percent / 100 else "warning",
-            f"{run.primary_metric} {verb} {len(history) - 1} epochs in a row, "
-            f"{values[0]:.4f} -> {values[-1]:.4f} (best {best})",
-            "", history[-1].epoch, None, history[-1].offset,
+            f"{best.metric} {verb} {len(fall) - 1} epochs in a row, "
+            f"{before.value:.4f} -> {last.value:.4f}{after} (best {at})",
+            "", now_at.epoch, None, now_at.offset,
             {
-                "metric": run.primary_metric, "since_epoch": first, "from": values[0], "to": values[-1],
-                "best": run.best.value, "best_epoch": run.best.epoch, "percent_of_best": round(100 * share, 2),
+                "metric": best.metric, "since_epoch": fall[1].epoch, "from": before.value, "to": now_at.value,
+                "best": best.value, "best_epoch": best.epoch, "percent_of_best": round(100 * share, 2),
             },
         )  # fmt: skip
 
+    def _latest_fall(self, history: list[Evaluation], sign: int) -> list[Evaluation] | None:
+        """Return the latest fall that is long enough, from the value before it to its last one."""
+        end = len(history) - 1
+        while end >= max(1, self.settings.epochs):
+            start = end
+            while start > 0 and sign * (history[start - 1].value - history[start].value) > 0:
+                start -= 1
+            if end - start >= max(1, self.settings.epochs):
+                return history[start : end + 1]
+            end = start if start < end else end - 1
+        return None
 
-def _whole_decline(run: Run, sign: int) -> list[Evaluation]:
-    """Return the evaluations from the last one before the decline to the latest."""
-    history = run.evaluations
-    start = len(history) - 1
-    while start > 0 and sign * (history[start - 1].value - history[start].value) > 0:
-        start -= 1
-    return history[start:]
+    def _is_noise(self, run: Run, fall: list[Evaluation], sign: int) -> bool:
+        scale = abs(run.best.value) if run.best is not None else 0.0
+        if run.primary_rises and scale < self.settings.noise:
+            return True
+        return sign * (fall[0].value - fall[-1].value) < scale * self.settings.min_percent / 100
+
+    def _is_restart(self, run: Run, fall: list[Evaluation]) -> bool:
+        """Tell whether the fall began where the learning rate was set up again, as warm restarts do."""
+        rows = [run.table.get(item.epoch) for item in fall]
+        rates = [row.lr for row in rows if row is not None and row.lr]
+        return any(new >= self.settings.restart * old for old, new in pairwise(rates))
+
+
+def _is_regained(fall: list[Evaluation], history: list[Evaluation], sign: int) -> bool:
+    """Tell whether half of what was lost came back."""
+    later = [e.value for e in history if e.epoch > fall[-1].epoch and math.isfinite(e.value)]
+    lowest = min(sign * v for v in (fall[-1].value, *later))
+    half = (sign * fall[0].value + lowest) / 2
+    return any(sign * v >= half for v in later)

@@ -8,6 +8,7 @@ from statistics import median
 from nanwatch.config import VramJump
 from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Epoch, Run
+from nanwatch.rules.words import recent_rows
 
 
 class Rule:
@@ -25,7 +26,8 @@ class Rule:
         row = run.current
         if row is None:
             return
-        before = [e.vram_gb for e in run.table.values() if 0 <= e.epoch < row.epoch and e.vram_gb]
+        earlier = [e for e in recent_rows(run) if e is not row and e.offset >= run.stage_offset]
+        before = [e.vram_gb for e in earlier if e.vram_gb]
         if not before:
             return
         usual = median(before)

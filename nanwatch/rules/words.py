@@ -35,6 +35,14 @@ def loss_row(run: Run) -> Epoch | None:
     return run.current or run.table.get(-1)
 
 
+def recent_rows(run: Run, count: int = 256) -> list[Epoch]:
+    """Return the rows of the latest epochs, the present one included, oldest first."""
+    last = run.epoch
+    if last is None:
+        return []
+    return [run.table[e] for e in range(max(0, last - count + 1), last + 1) if e in run.table]
+
+
 def nan_stretch(run: Run) -> list[Epoch]:
     """Return the epochs, oldest first, in which the loss is not finite now; empty when it is finite again.
 
@@ -74,3 +82,27 @@ def projection(row: Epoch, count: int) -> int | None:
     if count < _LEAST_COUNT or row.batch < _LEAST_SHARE * row.batches:
         return None
     return round(count * row.batches / row.batch)
+
+
+def where_it_stands(run: Run) -> str:
+    """Return `at 30 % of epoch 101`, `at the end of epoch 3`, `in epoch 7`, `at step 120 of 250`, or `at its start`."""
+    if run.epoch is not None and run.batch and run.batches:
+        share = min(1.0, run.batch / run.batches)
+        return f"at {'the end' if share == 1.0 else f'{int(100 * share)} %'} of epoch {run.epoch}"
+    if run.epoch is not None:
+        return f"in epoch {run.epoch}"
+    if run.step is not None:
+        return f"at step {run.step:,}" + (f" of {run.steps:,}" if run.steps else "")
+    return "at its start"
+
+
+def duration(seconds: float) -> str:
+    """Return `22 minutes`, `90 seconds`, `3 h 5 min` or `2 days`, as a person would say it."""
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} minutes"
+    if seconds < 48 * 3600:
+        hours, minutes = divmod(round(seconds / 60), 60)
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{seconds / 86400:.1f} days"

@@ -8,9 +8,6 @@ from nanwatch.model.event import BatchDone, StepSkipped
 from nanwatch.model.run import Change, Epoch, Run
 
 _MASK_BITS = 1 << 22
-_WARM_UP = 100
-SPIKE = 10.0
-"""How many times its last epoch's loss a loss must be to count as a spike."""
 _DENSE_SKIPS, _DENSE_SPAN = 10, 1000
 
 
@@ -91,19 +88,6 @@ def note_vram(run: Run, row: Epoch | None, vram: float | None, offset: int) -> i
     return Change.VRAM
 
 
-def watch_losses(run: Run, row: Epoch | None, event: BatchDone) -> None:
-    """Note losses above the ceiling: ten times what the last epoch ended with, or what the first had once warm."""
-    if row is None or not event.losses:
-        return
-    for name, value in event.losses.items():
-        ceiling = run.ceilings.get(name)
-        if ceiling is None:
-            if (event.batch or 0) >= _WARM_UP and math.isfinite(value) and value:
-                run.ceilings[name] = SPIKE * abs(value)
-        elif math.isfinite(value) and value > ceiling:
-            row.loss_peaks[name] = max(value, row.loss_peaks.get(name, value))
-
-
 def step_skipped(run: Run, event: StepSkipped) -> int:
     """Count skipped optimizer steps."""
     row = run.current
@@ -115,15 +99,8 @@ def step_skipped(run: Run, event: StepSkipped) -> int:
     if row.skip_first is None:
         row.skip_first = run.batch if run.batch is not None else run.step
         row.skip_offset = event.offset
-    position = _position(run)
+    position = run.position
     run.skip_positions = [*run.skip_positions[-(_DENSE_SKIPS - 1) :], position]
     if len(run.skip_positions) == _DENSE_SKIPS and position - run.skip_positions[0] < _DENSE_SPAN:
         row.skips_dense = True
     return Change.SKIP
-
-
-def _position(run: Run) -> int:
-    """Return the number of batches since the run began, as far as its counters tell."""
-    if run.epoch is not None and run.batches:
-        return (run.epoch - (run.first_epoch or 0)) * run.batches + (run.batch or 0)
-    return run.step if run.step is not None else run.observations

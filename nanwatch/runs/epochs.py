@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 from nanwatch.model.event import BatchDone
-from nanwatch.model.run import Epoch, Run
-from nanwatch.runs.counting import SPIKE
+from nanwatch.model.run import Change, Epoch, Run
+from nanwatch.runs.losses import close_losses
+from nanwatch.runs.pace import close_pace
 from nanwatch.runs.primary import evaluate
 
 _ROWS = 4096
 
 
-def enter_epoch(run: Run, epoch: int, offset: int) -> None:
-    """Go on to *epoch*, a new one or one that is repeated."""
-    close_epoch(run)
+def enter_epoch(run: Run, epoch: int, offset: int) -> int:
+    """Go on to *epoch*, a new one or one that is repeated; return what that changed."""
+    change = Change.EPOCH | close_epoch(run)
     for later in [e for e in run.table if e > epoch]:
         run.table[later].done = False
     if run.first_epoch is None or epoch < run.first_epoch:
@@ -31,6 +30,7 @@ def enter_epoch(run: Run, epoch: int, offset: int) -> None:
         _thin(run)
     else:
         restart_epoch(run, row, offset)
+    return change
 
 
 def is_restarted(row: Epoch, event: BatchDone) -> bool:
@@ -42,24 +42,30 @@ def is_restarted(row: Epoch, event: BatchDone) -> bool:
 def restart_epoch(run: Run, row: Epoch, offset: int) -> None:
     """Begin another attempt at the epoch of *row*: what the last one measured goes, its counts stay."""
     row.attempts += 1
-    row.batch, row.offset, row.done, row.validated = 0, offset, False, False
-    row.losses, row.metrics, row.seconds = {}, {}, None
+    row.batch, row.offset, row.done, row.validated, row.closed = 0, offset, False, False, False
+    row.losses, row.means, row.peaks, row.metrics = {}, {}, {}, {}
+    row.seconds = row.elapsed = None
     row.nan_last, row.nan_streak_from, row.began_clean = [], None, False
     run.carried, run.unsure = {**run.metrics}, {}
+    if run.batch is not None:
+        run.stretch_from = (0, 0.0)
 
 
-def close_epoch(run: Run) -> None:
-    """Take what a bar showed unchanged through the whole epoch for its own value after all."""
+def close_epoch(run: Run) -> int:
+    """Take what a bar showed unchanged through the whole epoch for its own value after all; return what changed."""
     row = run.current
     if row is None:
-        return
+        return Change.NOTHING
     if run.unsure and not row.metrics.keys() >= run.unsure.keys() and row.batches and row.batch >= row.batches:
         row.metrics.update({n: v for n, v in run.unsure.items() if n not in row.metrics})
     run.unsure = {}
     row.done = True
     evaluate(run, row, run.offset)
-    finite = {n: abs(v) for n, v in row.losses.items() if math.isfinite(v) and v}
-    run.ceilings.update({n: SPIKE * v for n, v in finite.items()})
+    if row.closed:
+        return Change.NOTHING
+    row.closed = True
+    close_losses(run, row)
+    return close_pace(run, row)
 
 
 def _thin(run: Run) -> None:

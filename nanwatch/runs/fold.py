@@ -23,16 +23,25 @@ from nanwatch.model.event import (
     RunPlanned,
     RunResumed,
     SessionStarted,
+    StageChanged,
     StepSkipped,
     ValidationDone,
 )
 from nanwatch.model.names import is_validation
-from nanwatch.model.run import Change, Epoch, Run, RunFailure
-from nanwatch.runs.counting import count_loss, count_nan, note_vram, step_skipped, watch_losses
+from nanwatch.model.run import Change, Epoch, Run
+from nanwatch.runs.counting import count_loss, count_nan, note_vram, step_skipped
+from nanwatch.runs.ending import end, has_begun, has_ended, reopen
 from nanwatch.runs.epochs import close_epoch, enter_epoch, is_complete, is_restarted, restart_epoch
+from nanwatch.runs.losses import forget_losses, watch_losses
+from nanwatch.runs.pace import note_pace
 from nanwatch.runs.primary import choose_primary, evaluate, record
+from nanwatch.runs.rhythm import note_pause
+from nanwatch.runs.setbacks import note_checkpoint, note_recovery, note_rollback
 
 _RUNS = 64
+_LINES = 1024
+_PASSING = Change.PROGRESS | Change.CLEAN | Change.NAN
+"""What also frames tell of which most are passed over."""
 
 
 class LogRuns:
@@ -47,24 +56,31 @@ class LogRuns:
         """The run that events apply to."""
         return self.runs[-1]
 
-    def apply(self, event: Event, now: float | None = None) -> int:
-        """Apply *event*, seen at *now*, to the current run (or to a new one that it begins)."""
+    def apply(self, event: Event, now: float | None = None, line: int = 1, is_sample: bool = False) -> int:
+        """Apply *event* to the current run (or to a new one that it begins); return what changed.
+
+        It was seen at *now*, in this *line* of the log. What is learned from bars is learned from frames that
+        are a *sample*: the others may be passed over.
+        """
         before = self.current
-        ended = _has_ended(before)
-        change = self._apply(event)
+        ended = has_ended(before)
+        change = self._apply(event, is_sample)
         run = self.current
-        if ended and not _has_ended(before):
+        if ended and not has_ended(before):
             change |= Change.END  # training goes on: what told of the end must be asked again
-        run.offset = event.offset
+        run.offset, run.line = event.offset, line
+        if change & ~_PASSING or event.offset == run.nan_offset:
+            _remember_line(run, event.offset, line)
         if now is not None:
             run.updated_at = now
             run.started_at = run.started_at or now
+        _note_logged(run, event)
         return change
 
     @property
     def may_settle(self) -> bool:
         """Whether `settle` would take the current run for finished."""
-        return not _has_ended(self.current) and is_complete(self.current)
+        return not has_ended(self.current) and is_complete(self.current)
 
     def settle(self, only_planned: bool = False) -> int:
         """Take note that nobody writes the log any more: a run whose last epoch is complete has finished.
@@ -82,11 +98,11 @@ class LogRuns:
             run.epochs = run.epoch + (1 if run.first_epoch == 0 else 0)
         return Change.END
 
-    def _apply(self, event: Event) -> int:
+    def _apply(self, event: Event, is_sample: bool) -> int:
         run = self.current
         match event:
             case BatchDone():
-                return self._batch_done(event)
+                return self._batch_done(event, is_sample)
             case EpochStarted():
                 return self._epoch_started(event)
             case EpochDone():
@@ -112,13 +128,16 @@ class LogRuns:
                 run.final_validation = True
                 return Change.NOTHING
             case Recovery():
-                mended = RunFailure(event.kind, event.message, event.offset, run.epoch)
-                run.recoveries = [*run.recoveries[-31:], mended]
-                return Change.FAILURE
-            case CheckpointSaved() | CheckpointSkipped():
+                return note_recovery(run, event)
+            case StageChanged():
+                run.stage_offset = event.offset
+                forget_losses(run)
+                run.stretches = []
                 return Change.NOTHING
+            case CheckpointSaved() | CheckpointSkipped():
+                return note_checkpoint(run, event)
             case Failure() | Interrupted() | ProcessExited() | RunFinished():
-                return _ended(run, event)
+                return end(run, event)
             case _:
                 assert_never(event)
 
@@ -126,7 +145,7 @@ class LogRuns:
 
     def _session_started(self, event: SessionStarted) -> int:
         run = self.current
-        if not _has_begun(run):
+        if not has_begun(run):
             return Change.NOTHING
         if event.resumed:
             return self._resumed()
@@ -135,17 +154,17 @@ class LogRuns:
 
     def _resumed(self) -> int:
         run = self.current
-        if not _has_begun(run):
+        if not has_begun(run):
             return Change.NOTHING
         if run.session_pending or not _just_resumed(run):
             run.resumes += 1
-        _reopen(run)
+        reopen(run)
         return Change.END
 
     def _enter_session(self, epoch: int | None, step: int | None) -> Run:
         """Decide, with the first progress of a session, whether it is a new run or the old one going on."""
         run = self.current
-        if not (run.session_pending or _has_ended(run)):
+        if not (run.session_pending or has_ended(run)):
             if _starts_over(run, epoch) and run.epochs is not None and (run.epoch or 0) >= run.epochs - 1:
                 return self._begin_run()
             return run
@@ -161,7 +180,7 @@ class LogRuns:
             return self._begin_run()
         if run.session_pending or run.interrupted or (run.failure and _went_back(run, epoch)):
             run.resumes += 1
-        _reopen(run)
+        reopen(run)
         return run
 
     def _begin_run(self) -> Run:
@@ -169,6 +188,7 @@ class LogRuns:
         close_epoch(old)
         run = _new_run(self.log, old.number + 1)
         run.format, run.hyperparameters = old.format, old.hyperparameters
+        run.grew_at, run.process, run.is_held = old.grew_at, old.process, old.is_held
         self.runs.append(run)
         del self.runs[:-_RUNS]
         return run
@@ -183,12 +203,14 @@ class LogRuns:
         run = self._enter_session(event.epoch, None)
         if event.epochs is not None:
             run.epochs = event.epochs
+        change = Change.PROGRESS
         if event.epoch != run.epoch:
-            enter_epoch(run, event.epoch, event.offset)
-            return Change.EPOCH | Change.PROGRESS
-        return Change.PROGRESS
+            change |= note_rollback(run, event.epoch, None, event.offset)
+            change |= enter_epoch(run, event.epoch, event.offset)
+        run.resuming = False
+        return change
 
-    def _batch_done(self, event: BatchDone) -> int:
+    def _batch_done(self, event: BatchDone, is_sample: bool) -> int:
         epoch = None if event.epoch is None else math.ceil(event.epoch)
         run = self.current
         if event.step == 0 and (run.step or 0) > 0:
@@ -201,8 +223,9 @@ class LogRuns:
         if event.epochs is not None:
             run.epochs = event.epochs
         if epoch is not None and epoch != run.epoch:
-            enter_epoch(run, epoch, event.offset)
-            change |= Change.EPOCH
+            change |= note_rollback(run, epoch, event, event.offset)
+            change |= enter_epoch(run, epoch, event.offset)
+        run.resuming = False
         row = run.current
         if event.step is not None:
             run.step = event.step
@@ -217,7 +240,7 @@ class LogRuns:
             run.batches = event.batches if event.batches is not None else run.batches
             if row is not None:
                 if event.batch > row.batch:
-                    row.done = row.validated = False
+                    row.done = row.validated = row.closed = False
                 row.batch = max(row.batch, event.batch)
                 row.batches = event.batches if event.batches is not None else row.batches
         _show(run, row, event)
@@ -225,25 +248,28 @@ class LogRuns:
         change |= note_vram(run, row, event.vram_gb, event.offset)
         _take_bar_metrics(run, row, event)
         if row is not None and event.elapsed is not None and event.batch is not None:
-            row.seconds = event.elapsed
-        watch_losses(run, row, event)
-        return change
+            row.seconds = row.elapsed = event.elapsed
+        change |= watch_losses(run, row, event, is_sample)
+        return change | note_pace(run, event, is_sample)
 
     def _epoch_done(self, event: EpochDone) -> int:
         run = self.current
         epoch = event.epoch if event.epoch is not None else run.epoch
         if epoch is None:
             return Change.NOTHING
+        change = Change.PROGRESS | Change.METRICS
         if run.epoch is None or epoch > run.epoch or _starts_over_epoch(run, epoch):
             run = self._enter_session(epoch, None)
             if epoch != run.epoch:
-                enter_epoch(run, epoch, event.offset)
+                change |= enter_epoch(run, epoch, event.offset)
+        run.resuming = False
         if event.epochs is not None:
             run.epochs = event.epochs
         row = run.table.get(epoch)
         if row is None:
             row = run.table[epoch] = Epoch(epoch, offset=event.offset)
         row.losses.update(event.losses)
+        row.means.update({n: v for n, v in event.losses.items() if math.isfinite(v)})
         row.metrics.update(event.metrics)
         row.lr = row.lr if event.lr is None else event.lr
         row.seconds = row.seconds if event.seconds is None else event.seconds
@@ -253,7 +279,7 @@ class LogRuns:
             run.losses.update(event.losses)
             run.lr = run.lr if event.lr is None else event.lr
         run.metrics.update(event.metrics)
-        change = Change.PROGRESS | Change.METRICS | note_vram(run, row, event.vram_gb, event.offset)
+        change |= note_vram(run, row, event.vram_gb, event.offset)
         if not row.batch and any(not math.isfinite(v) for v in event.losses.values()):
             change |= count_nan(run, row, 1, event.offset)
         evaluate(run, row, event.offset)
@@ -262,14 +288,6 @@ class LogRuns:
 
 def _new_run(log: str, number: int) -> Run:
     return Run(id=log if number == 1 else f"{log}#{number}", log=log, number=number)
-
-
-def _has_begun(run: Run) -> bool:
-    return run.epoch is not None or run.step is not None or _has_ended(run)
-
-
-def _has_ended(run: Run) -> bool:
-    return bool(run.finished or run.failure or run.interrupted)
 
 
 def _starts_over(run: Run, epoch: int | None) -> bool:
@@ -300,15 +318,21 @@ def _just_resumed(run: Run) -> bool:
     return run.resumes > 0 and run.batch == 0
 
 
-def _reopen(run: Run) -> None:
-    run.session_pending = False
-    run.finished = run.finished_offset = run.interrupted = run.exit_code = None
-    run.final_validation = False
-    if run.failure is not None:
-        run.recoveries = [*run.recoveries[-31:], run.failure]
-        run.failure = None
-    if run.batch is not None:
-        run.batch = 0
+def _remember_line(run: Run, offset: int, line: int) -> None:
+    run.lines[offset] = line
+    if len(run.lines) > _LINES:
+        for old in sorted(run.lines)[: _LINES // 2]:
+            del run.lines[old]
+
+
+def _note_logged(run: Run, event: Event) -> None:
+    """Keep the time that the log prints; between two events that both tell it, nothing else was said."""
+    logged = event.logged_at if isinstance(event, BatchDone | ValidationDone | EpochDone) else None
+    if logged is not None:
+        if run.is_timed and run.logged_at is not None and logged > run.logged_at:
+            note_pause(run, logged - run.logged_at)
+        run.logged_at = logged
+    run.is_timed = logged is not None
 
 
 def _plan(run: Run, event: RunPlanned) -> None:
@@ -376,38 +400,3 @@ def _record_without_epochs(run: Run, metrics: Mapping[str, float], event: Valida
         position = event.step if event.step is not None else run.step or 0
         run.step = max(run.step or 0, position)
         record(run, position, metrics[run.primary_metric], event.offset)
-
-
-def _ended(run: Run, event: Failure | Interrupted | ProcessExited | RunFinished) -> int:
-    match event:
-        case RunFinished():
-            close_epoch(run)
-            run.finished, run.finished_offset = event.message or "the trainer said so", event.offset
-        case Interrupted():
-            run.interrupted = event.message or "interrupted"
-        case Failure():
-            if run.failure is None or run.failure.kind != "oom" or event.kind == "oom":
-                run.failure = RunFailure(event.kind, event.message, event.offset, run.epoch)
-            if event.kind == "nan" and not run.nan_batches:
-                # The batch that ended the run was never drawn.
-                position = (run.batch if run.batch is not None else run.step or 0) + 1
-                count_nan(run, run.current, position, event.offset)
-                return Change.END | Change.FAILURE | Change.NAN
-        case ProcessExited():
-            _exited(run, event)
-    return Change.END | Change.FAILURE
-
-
-def _exited(run: Run, event: ProcessExited) -> None:
-    run.exit_code = event.code
-    if run.failure or run.interrupted:
-        return
-    if event.code in (130, 143):
-        run.interrupted = f"exit code {event.code}"
-    elif event.code == 0:
-        if run.finished is None and _has_begun(run):
-            close_epoch(run)
-            run.finished, run.finished_offset = "exit code 0", event.offset
-    else:
-        kind = "killed" if event.code > 128 else "exception"
-        run.failure = RunFailure(kind, f"exit code {event.code}", event.offset, run.epoch)

@@ -1,15 +1,15 @@
-"""What a run is doing, from its state and from how long its log has been silent."""
+"""What a run is doing, from what its log says and from the alerts that its silence raised."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from nanwatch.model.alert import Alert
 from nanwatch.model.run import Run, Status
 
-SILENT = 600.0
-"""Seconds without a byte after which a run that shows no end is called stalled."""
 
-
-def status_of(run: Run, silence: float | None) -> Status:
-    """Return the run's status; *silence* is the time in seconds since its log last grew, None if unknown."""
+def status_of(run: Run, alerts: Iterable[Alert] = ()) -> Status:
+    """Return the run's status; *alerts* are its own."""
     if run.failure is not None:
         return "crashed" if run.failure.kind == "killed" else "failed"
     if run.interrupted is not None:
@@ -18,6 +18,7 @@ def status_of(run: Run, silence: float | None) -> Status:
         return "finished"
     if run.epoch is None and run.step is None and not run.hyperparameters:
         return "unknown"
-    if silence is not None and silence > SILENT:
-        return "stalled"
-    return "running"
+    firing = {a.rule for a in alerts if a.state == "firing"}
+    if "process_gone" in firing:
+        return "crashed"
+    return "stalled" if "stall" in firing else "running"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from nanwatch.views.contract import eta_of
+from nanwatch.model.outlook import eta_of
 from nanwatch.views.health import RunView, losses_of
 from nanwatch.views.page import Line, Page, Span
 from nanwatch.views.words import duration, number, plural

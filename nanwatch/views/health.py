@@ -93,8 +93,10 @@ def _end(view: RunView) -> Iterator[str]:
             silent = "" if view.silence is None else f", silent for {age(view.silence)}"
             yield f"stuck {where}{silent}"
         case "failed" | "crashed":
-            killed = run.failure is not None and run.failure.kind == "killed"
-            yield f"{'killed' if killed else view.status} {where}"
+            if run.failure is None:
+                yield f"gone without a word {where}"
+                return
+            yield f"{'killed' if run.failure.kind == 'killed' else view.status} {where}"
         case "interrupted":
             told = "" if run.interrupted in _OWN_WORDS else f" ({clean(run.interrupted or '')[:120]})"
             yield f"interrupted {where}{told}"

@@ -31,7 +31,7 @@ def summary_of(log: Path, *, every_event: bool = False, chunk: int = 1 << 18) ->
         list(pipeline.feed(Chunk(offset, data[offset : offset + chunk])))
     list(pipeline.finish())
     run = pipeline.runs[-1]
-    return run_json(run, pipeline.alerts_of(run), status_of(run, None))
+    return run_json(run, pipeline.alerts_of(run), status_of(run))
 
 
 def differences(truth: dict[str, Any], found: dict[str, Any]) -> list[str]:

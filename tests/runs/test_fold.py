@@ -349,8 +349,9 @@ def test_validation_after_the_end_is_no_epoch() -> None:
 def test_spikes_are_kept() -> None:
     """A loss ten times above what the last epoch ended with is kept with the epoch."""
     run = only(*epoch_of(1), batch(2, 1, 0.6), batch(2, 2, 7.5), batch(2, 3, 6.0), batch(2, 4, 0.5))
-    assert row(run, 2).loss_peaks == {"loss": 7.5}
-    assert row(run, 1).loss_peaks == {}
+    peak = row(run, 2).peaks["loss"]
+    assert (peak.batch, peak.usual, peak.highest, peak.batches, peak.last) == (2, 0.5, 7.5, 2, [2, 3])
+    assert row(run, 1).peaks == {}
 
 
 # -- sessions
@@ -459,13 +460,15 @@ def test_old_runs_are_dropped() -> None:
     assert runs.current.number == 100
 
 
-def test_checkpoints_change_nothing() -> None:
-    """Saved and skipped checkpoints leave the run as it is."""
+def test_checkpoints() -> None:
+    """Checkpoints count for their epoch, save those that are written only when they are the best."""
     runs = fold(*epoch_of(1))
-    before = repr(runs.current)
-    assert runs.apply(CheckpointSaved(1, "best.pt")) == Change.NOTHING
-    assert runs.apply(CheckpointSkipped(1, "no")) == Change.NOTHING
-    assert repr(runs.current) == before
+    assert runs.apply(CheckpointSaved(1, "best.pt", best=True)) == Change.CHECKPOINT
+    assert row(runs.current, 1).saves == 0
+    assert runs.apply(CheckpointSkipped(2, "no space")) == Change.CHECKPOINT
+    assert (runs.current.unsaved, runs.current.unsaved_offset) == ("no space", 2)
+    runs.apply(CheckpointSaved(3, "last.pt"))
+    assert (row(runs.current, 1).saves, runs.current.unsaved, runs.current.unsaved_offset) == (1, "", None)
 
 
 # -- the end, and times

@@ -56,7 +56,10 @@ def views_of(data: bytes, log: str, silence: float | None = None, ended: bool = 
     pipeline = LogPipeline(log)
     list(pipeline.feed(Chunk(0, data)))
     list(pipeline.finish() if ended else pipeline.catch_up())
-    return [RunView(r, pipeline.alerts_of(r), status_of(r, silence), silence) for r in pipeline.runs]
+    if silence is not None:
+        list(pipeline.tick(NOW, NOW - silence))
+    runs = [(r, pipeline.alerts_of(r)) for r in pipeline.runs]
+    return [RunView(r, alerts, status_of(r, alerts), silence) for r, alerts in runs]
 
 
 def capture(name: str, silence: float | None = None) -> list[RunView]:
@@ -108,7 +111,7 @@ def row(text: str, label: str) -> list[str]:
 def alert(rule: str, severity: Severity, message: str, epoch: int | None = None, **evidence: float) -> Alert:
     """Make an alert that fires."""
     key = "" if epoch is None else f"epoch {epoch}"
-    return Alert(rule, key, severity, "firing", message, epoch, None, 0, dict(evidence), None)
+    return Alert("0", rule, key, severity, "firing", message, epoch, None, 0, 1, dict(evidence), None)
 
 
 def epoch_row(epoch: int, loss: float = 1.0, batch: int = 41_163, **more: object) -> Epoch:

@@ -1,0 +1,72 @@
+"""What a loss usually is, and by how much a batch exceeds it: from values that are read whatever is passed over."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+
+from nanwatch.model.event import BatchDone
+from nanwatch.model.run import Change, Epoch, Peak, Run
+
+SPIKE = 10.0
+"""How many times the usual loss a loss must be to count as a spike."""
+_WARM_UP = 100
+_RECENT = 16
+_KEPT = 16
+
+
+def watch_losses(run: Run, row: Epoch | None, event: BatchDone, is_sample: bool) -> int:
+    """Learn what the losses usually are, and note those above the ceiling.
+
+    Until a loss has a ceiling each frame is read and learned from; then only samples are, or lines, which are
+    never passed over.
+    """
+    change = Change.NOTHING
+    position = event.batch if event.batch is not None else event.step or 0
+    for name, value in event.losses.items():
+        if not math.isfinite(value):
+            continue
+        ceiling = run.ceilings.get(name)
+        if ceiling is None:
+            _learn(run, name, value, settle=position >= _WARM_UP)
+        elif value > ceiling and min(run.recent[name]) > 0:
+            change |= _spike(run, row, name, value, position, event.offset)
+        elif is_sample or not event.bar:
+            _learn(run, name, value)
+    return change
+
+
+def close_losses(run: Run, row: Epoch) -> None:
+    """Learn from what an epoch ended with; from then on its losses have a ceiling."""
+    for name, value in {**row.losses, **row.means}.items():
+        ceiling = run.ceilings.get(name, math.inf)
+        if math.isfinite(value) and value <= ceiling:
+            _learn(run, name, value)
+
+
+def forget_losses(run: Run) -> None:
+    """Begin anew: another stage has other losses."""
+    run.recent, run.ceilings = {}, {}
+
+
+def _learn(run: Run, name: str, value: float, settle: bool = True) -> None:
+    recent = run.recent.setdefault(name, [])
+    recent.append(value)
+    del recent[:-_RECENT]
+    usual = median(map(abs, recent))
+    if settle and usual > 0:
+        run.ceilings[name] = SPIKE * usual
+        run.first_losses.setdefault(name, usual)
+
+
+def _spike(run: Run, row: Epoch | None, name: str, value: float, position: int, offset: int) -> int:
+    if row is None:
+        row = run.table.setdefault(-1, Epoch(-1, offset=offset))
+    peak = row.peaks.get(name)
+    if peak is None:
+        peak = row.peaks[name] = Peak(position, offset, run.ceilings[name] / SPIKE, value)
+    peak.highest = max(peak.highest, value)
+    if not peak.last or peak.last[-1] != position:
+        peak.batches += 1
+        peak.last = [*peak.last[-_KEPT + 1 :], position]
+    return Change.PEAK
