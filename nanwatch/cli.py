@@ -12,7 +12,7 @@ from typing import NoReturn
 from nanwatch import __version__
 from nanwatch.errors import NanwatchError, UsageError
 
-_EPILOG = """exit codes: 0 fine; 2 wrong usage or config; 3 nothing to read.
+_EPILOG = """exit codes: 0 fine; 2 wrong usage or config; 3 nothing to read; check-rules: 1 a scenario came out otherwise.
 With summary --check: 0 healthy, 1 a warning fires, 2 a critical alert fires, 3 unknown."""
 
 
@@ -53,6 +53,17 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--json", action="store_true", help="JSON lines, as where stdout is no terminal")
     replay.add_argument("--events", action="store_true", help="every event too")
 
+    check = commands.add_parser("check-rules", help="check a config, its own rules and its scenarios")
+    check.add_argument("file", metavar="CONFIG", nargs="?", help="config (default: nanwatch.toml here or of the user)")
+    check.add_argument("--config", metavar="FILE", help=argparse.SUPPRESS)
+    check.add_argument(
+        "--scenarios", metavar="FILE", nargs="+", default=[], help="scenario files, beside those that the config names"
+    )
+
+    init = commands.add_parser("init", help="write a config with every default in it")
+    init.add_argument("file", metavar="FILE", nargs="?", default="nanwatch.toml", help="where to (-: standard output)")
+    init.add_argument("--force", action="store_true", help="replace a file that is there")
+
     explain = commands.add_parser("explain", help="what was recognised as what, and what was not")
     explain.add_argument("log", metavar="LOG")
     explain.add_argument("--json", action="store_true", help="print one JSON object")
@@ -76,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = build_parser().parse_args(argv)
         from nanwatch import commands
 
-        run = getattr(commands, arguments.command)
+        run = getattr(commands, arguments.command.replace("-", "_"))
         code: int = run(arguments)
         sys.stdout.flush()
     except NanwatchError as error:

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from nanwatch.model.event import Event
     from nanwatch.model.run import Run
     from nanwatch.pipeline import Notice
+    from nanwatch.views.plain import PlainLines
+    from nanwatch.views.timeline import Timeline
     from nanwatch.watch import PipeWatch, Watch
 
 
@@ -69,7 +71,7 @@ def tail(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         from nanwatch.views.plain import PlainLines
 
-        lines = PlainLines()
+        lines = PlainLines(config.alerts.repeat_interval)
     first, told = True, set[str]()
     try:
         while True:
@@ -79,6 +81,8 @@ def tail(arguments: argparse.Namespace) -> int:
                 elif not first:
                     for line in lines.lines(run, notice, time.time()):
                         print(line)
+            for line in _repeated(watch, lines) if lines is not None and not first else ():
+                print(line)
             if first and progress is not None:
                 progress.clear()
             if first and lines is not None:
@@ -96,18 +100,25 @@ def tail(arguments: argparse.Namespace) -> int:
         watch.close()
 
 
+def _repeated(watch: Watch | PipeWatch, lines: PlainLines) -> Iterator[str]:
+    """Yield what is to be told although nothing changed: what goes on firing, or is no longer silenced."""
+    now = time.time()
+    for pipeline in watch.pipelines.values():
+        for alert in pipeline.firing:
+            yield from lines.again(pipeline.runs[-1], alert, now)
+
+
 def replay(arguments: argparse.Namespace) -> int:
     """Print the alerts of logs in the order of their bytes."""
-    from nanwatch.model.frame import Discontinuity
-    from nanwatch.pipeline import LogPipeline
-    from nanwatch.tail.follower import Follower
-
     config = _config(arguments)
-    words: Callable[[Run, Alert], str] | None = None
+    timeline = None
     if not arguments.json and not arguments.events and sys.stdout.isatty():
-        from nanwatch.views.plain import timeline_words
+        from nanwatch.views.page import Page
+        from nanwatch.views.timeline import Timeline
+        from nanwatch.views.words import ASCII, UNICODE
 
-        words = timeline_words
+        page = Page(size()[0], UNICODE if is_unicode(sys.stdout) else ASCII)
+        timeline = Timeline(page, has_color(sys.stdout))
     read = False
     for path in _paths(arguments, config):
         problem = problem_of(path)
@@ -115,24 +126,38 @@ def replay(arguments: argparse.Namespace) -> int:
             _say(f"{path}: {problem}")
             continue
         read = True
-        pipeline, progress = LogPipeline(str(path), config, every_event=arguments.events), _progress()
-        follower = Follower(path, chunk_size=1 << 20)
-        for item in follower.poll():
-            if isinstance(item, Discontinuity):
-                _say(f"{path}: {item.reason} while it was being read")
-                break
-            _print_replay(pipeline.feed(item), words, arguments.events, progress)
-            if progress is not None:
-                progress(str(path), item.offset + len(item.data), follower.size)
-        follower.close()
-        _print_replay(pipeline.finish(), words, arguments.events, progress)
+        _replay_log(path, config, timeline, arguments.events)
+    return 0 if read else NothingToRead.exit_code
+
+
+def _replay_log(path: Path, config: Config, timeline: Timeline | None, events: bool) -> None:
+    """Print the alerts of one log: what its bytes tell, then what its silence since tells."""
+    from nanwatch.model.frame import Discontinuity
+    from nanwatch.pipeline import LogPipeline
+    from nanwatch.reading import note_time
+    from nanwatch.tail.follower import Follower
+
+    pipeline, progress = LogPipeline(str(path), config, every_event=events), _progress()
+    follower = Follower(path, chunk_size=1 << 20)
+    if timeline is not None:
+        sys.stdout.write(timeline.head(pipeline.runs[0]))
+    for item in follower.poll():
+        if isinstance(item, Discontinuity):
+            _say(f"{path}: {item.reason} while it was being read")
+            break
+        _print_replay(pipeline.feed(item), timeline, events, progress)
         if progress is not None:
-            progress.clear()
-        if follower.problem is not None:
-            _say(f"{path}: {follower.problem}")
-    if not read:
-        return NothingToRead.exit_code
-    return 0
+            progress(str(path), item.offset + len(item.data), follower.size)
+    grew_at = follower.mtime
+    follower.close()
+    _print_replay(pipeline.finish(), timeline, events, progress)
+    _print_replay(note_time(pipeline, path, time.time(), grew_at), timeline, events, progress)
+    if progress is not None:
+        progress.clear()
+    if timeline is not None:
+        sys.stdout.write(timeline.tail(pipeline.runs[-1]))
+    for problem in [f"{path}: {follower.problem}"] * bool(follower.problem) + pipeline.problems:
+        _say(problem)
 
 
 def explain(arguments: argparse.Namespace) -> int:
@@ -153,6 +178,42 @@ def explain(arguments: argparse.Namespace) -> int:
     else:
         for line in explanation_lines(found, size()[0]):
             print(line)
+    return 0
+
+
+def check_rules(arguments: argparse.Namespace) -> int:
+    """Check a config, its own rules and its scenarios."""
+    from nanwatch.checking import check_config, check_scenarios
+    from nanwatch.views.checks import config_words, scenario_words
+
+    config = load_config(arguments.file or arguments.config, _folder("config"))
+    print(config_words(config, check_config(config)))
+    wrong = False
+    files = [*config.scenarios, *arguments.scenarios]
+    for checked in check_scenarios(files, config):
+        wrong = wrong or bool(checked.differences)
+        for line in scenario_words(checked):
+            print(line)
+    return 1 if wrong else 0
+
+
+def init(arguments: argparse.Namespace) -> int:
+    """Write a config with every default in it, commented."""
+    from importlib.resources import files
+
+    text = (files("nanwatch") / "template.toml").read_text(encoding="utf-8")
+    if arguments.file == "-":
+        sys.stdout.write(text)
+        return 0
+    path = Path(arguments.file)
+    try:
+        with path.open("w" if arguments.force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path}: is there already (--force replaces it)") from None
+    except OSError as error:
+        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    print(f"wrote {path}; check what you change with: nanwatch check-rules {path}")
     return 0
 
 
@@ -281,15 +342,12 @@ def _print_notice(run: Run, notice: Event | Alert, events: bool) -> None:
 
 
 def _print_replay(
-    notices: Iterable[Notice],
-    words: Callable[[Run, Alert], str] | None,
-    events: bool,
-    progress: Progress | None,
+    notices: Iterable[Notice], timeline: Timeline | None, events: bool, progress: Progress | None
 ) -> None:
     for run, notice in notices:
         if progress is not None:
             progress.clear()
-        if words is None:
+        if timeline is None:
             _print_notice(run, notice, events)
         elif isinstance(notice, Alert):
-            print(words(run, notice))
+            sys.stdout.write(timeline.change(run, notice))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from nanwatch.tail.follower import Follower, Item
 from nanwatch.tail.writers import Writer, cpu_percent, writers_of
 
 if TYPE_CHECKING:
-    from nanwatch.pipeline import LogPipeline
+    from nanwatch.pipeline import LogPipeline, Notice
 
 CHUNK = 1 << 21
 _UNSEEN = 600.0
@@ -26,6 +26,8 @@ _PAUSE = 10.0
 """Seconds for which a log that nobody holds open may only be between two lines."""
 _WHOLE = 60.0
 """Seconds after which an unfinished frame at the end of a log is all that there will be of it."""
+_DOUBTFUL = 300.0
+"""Seconds of silence after which it is measured whether the process does anything."""
 _SAMPLE = 4096
 
 
@@ -131,22 +133,19 @@ def _read(
         if isinstance(item, Discontinuity):
             pipeline = LogPipeline(reading.log, config)
             continue
-        for _ in pipeline.feed(item):
-            pass
+        _drain(pipeline.feed(item))
         if progress is not None:
             progress(reading.log, item.offset + len(item.data), follower.size)
     reading.problem, grew_at = follower.problem, follower.mtime
     follower.close()
     position = follower.position
     if (reading.silence or 0.0) > _WHOLE:
-        for _ in pipeline.catch_up():
-            pass
+        _drain(pipeline.catch_up())
     if writing is not Writing.ENDED or not pipeline.may_be_finished:
-        _tick(pipeline, now, grew_at, writers)
+        _drain(_tick(pipeline, now, grew_at, writers))
     kept = dump_state(pipeline.state) if cache is not None else ""
-    for _ in pipeline.catch_up() if writing is Writing.GOES_ON else pipeline.finish(None, writing is Writing.PAUSED):
-        pass
-    _tick(pipeline, now, grew_at, writers)
+    _drain(pipeline.catch_up() if writing is Writing.GOES_ON else pipeline.finish(None, writing is Writing.PAUSED))
+    _drain(_tick(pipeline, now, grew_at, writers))
     reading.runs = pipeline.runs
     reading.alerts = {run.number: pipeline.alerts_of(run) for run in pipeline.runs}
     reading.complaints = pipeline.problems
@@ -165,17 +164,27 @@ def _may_change(known: Remembered, config: Config, silence: float | None) -> boo
     return not stalled and silence is not None and silence > config.rules.stall.silence
 
 
-def _tick(pipeline: LogPipeline, now: float, grew_at: float | None, writers: list[Writer] | None) -> None:
+def note_time(pipeline: LogPipeline, path: Path, now: float, grew_at: float | None) -> Iterator[Notice]:
+    """Tell *pipeline* what time it is and who writes the log at *path*, which last grew at *grew_at*."""
+    if not pipeline.has_ended:
+        yield from _tick(pipeline, now, grew_at, writers_of(path))
+
+
+def _tick(
+    pipeline: LogPipeline, now: float, grew_at: float | None, writers: list[Writer] | None
+) -> Iterator[Notice]:
     """Tell the pipeline the time, who writes the log, and (if that is in doubt) whether its process works."""
     if pipeline.has_ended:
         return
     holders = None if writers is None else [Process(w.pid, w.command, w.started) for w in writers]
-    for _ in pipeline.tick(now, grew_at, holders, has_looked=True):
-        pass
-    if writers and holders and any(a.rule == "stall" for a in pipeline.firing):
+    if writers and holders and grew_at is not None and now - grew_at > _DOUBTFUL:
         holders[0].cpu = cpu_percent(writers[0])
-        for _ in pipeline.tick(now, grew_at, holders, has_looked=True):
-            pass
+    yield from pipeline.tick(now, grew_at, holders, has_looked=True)
+
+
+def _drain(notices: Iterable[object]) -> None:
+    for _ in notices:
+        pass
 
 
 def _named(runs: list[Run], log: str) -> list[Run]:

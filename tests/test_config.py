@@ -31,7 +31,8 @@ def test_defaults(tmp_path: Path) -> None:
     assert load_config(None, tmp_path) == Config()
     path = write(tmp_path, "")
     assert load_config(str(path)).rules == Rules()
-    assert Config().rules.nan_burst == (True, 3, 100, 20)
+    burst = Config().rules.nan_burst
+    assert (burst.enabled, burst.batches, burst.within, burst.streak) == (True, 3, 100, 20)
 
 
 def test_what_is_set_is_set(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from nanwatch.alerts.inhibition import is_inhibited
 from nanwatch.model.alert import SEVERITIES, Alert
 
 Reason = Literal["first", "escalated", "resolved", "repeated"]
@@ -14,14 +15,15 @@ def decide(alert: Alert, now: float | None, repeat_interval: float) -> Reason | 
 
     First when it fires, again when it grew worse, when it ended, and after each *repeat_interval* in seconds
     while it fires. Nobody is told of one that is suppressed; nor that it ended, if nobody had been told that it
-    began. One that was acknowledged is quiet until it ends, and that is told.
+    began, or if it was inhibited then: what stood for it speaks for it. One that was acknowledged is quiet until
+    it ends, and that is told; so is the end of one that was silenced after it had been told.
     """
     if alert.state == "pending":
         return None
     told = alert.notified
     if alert.state == "resolved":
         was_known = told not in (None, "resolved") or (told is None and alert.acknowledged_at is not None)
-        return "resolved" if was_known else None
+        return "resolved" if was_known and not is_inhibited(alert) else None
     if alert.suppressed:
         return None
     if told is None or told == "resolved":

@@ -17,9 +17,16 @@ INHIBITS: Mapping[str, frozenset[str]] = {
 }
 """The rule that fires, and the rules that are not told while it does."""
 
+_INHIBITED = "inhibited by "
+
 
 def inhibitors(alert: Alert, firing: Iterable[Alert]) -> Iterator[str]:
     """Yield why *alert* is not told: the rules among *firing* that stand for it."""
     for other in firing:
         if alert.rule in INHIBITS.get(other.rule, ()):
-            yield f"inhibited by {other.rule}"
+            yield f"{_INHIBITED}{other.rule}"
+
+
+def is_inhibited(alert: Alert) -> bool:
+    """Tell whether another alert stood for *alert* when its reasons were last written."""
+    return any(reason.startswith(_INHIBITED) for reason in alert.suppressed)

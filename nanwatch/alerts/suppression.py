@@ -31,11 +31,11 @@ def is_silenced(alert: Alert, run: str, silence: Silence, now: float | None) -> 
 def reasons(
     alert: Alert, run: str, firing: Iterable[Alert], silences: Sequence[Silence], now: float | None
 ) -> tuple[str, ...]:
-    """Return why nobody is told of *alert* now, or nothing."""
+    """Return why nobody is told of *alert* now, each reason once, or nothing."""
     found = [f"silenced: {s.comment}" if s.comment else "silenced" for s in silences if is_silenced(alert, run, s, now)]
     if alert.acknowledged_at is not None and alert.state == "firing":
         found.append("acknowledged")
-    return (*found, *inhibitors(alert, firing))
+    return tuple(dict.fromkeys((*found, *inhibitors(alert, firing))))
 
 
 def suppress(alerts: Iterable[Alert], run: str, silences: Sequence[Silence], now: float | None) -> None:

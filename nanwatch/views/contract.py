@@ -74,6 +74,9 @@ def alert_json(alert: Alert) -> Json:
         "message": alert.message,
         "evidence": {k: finite(v) if isinstance(v, float) else v for k, v in alert.evidence.items()},
         "log_offset": alert.offset,
+        "log_line": alert.line,
+        "id": alert.id,
+        "suppressed": list(alert.suppressed),
         "started_at": iso(alert.started_at),
         "resolved_at": iso(alert.resolved_at),
     }

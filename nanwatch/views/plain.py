@@ -7,19 +7,25 @@ import time
 from collections.abc import Iterator
 from pathlib import PurePath
 
+from nanwatch.alerts.dispatch import decide, mark_told
 from nanwatch.model.alert import Alert
 from nanwatch.model.event import EpochDone, Event, RunFinished, ValidationDone
 from nanwatch.model.names import role_of
 from nanwatch.model.run import Epoch, Run
 from nanwatch.views.words import clean, duration, number
 
-_MARKS = {"critical": "X", "warning": "!", "info": "i"}
+MARKS = {"critical": "X", "warning": "!", "info": "i"}
 
 
 class PlainLines:
-    """Words what happened: alerts, epochs that are done, the end of a run. Each epoch is told once."""
+    """Words what happened: alerts, epochs that are done, the end of a run.
 
-    def __init__(self) -> None:
+    Each epoch is told once. So is an alert, but for what `repeat_interval` (in seconds) asks for; one that is
+    suppressed is not.
+    """
+
+    def __init__(self, repeat_interval: float = math.inf) -> None:
+        self._repeat_interval = repeat_interval
         self._told: dict[str, tuple[int, int]] = {}
         self._epoch: dict[str, int | None] = {}
 
@@ -30,7 +36,7 @@ class PlainLines:
             yield from self._epoch_line(run, run.table.get(left), now)
         self._epoch[run.id] = run.epoch
         if isinstance(notice, Alert):
-            yield self._line(run, now, alert_words(notice))
+            yield from self.again(run, notice, now)
         elif isinstance(notice, EpochDone | ValidationDone | RunFinished):
             yield from self._epoch_line(run, run.current, now)
 
@@ -40,7 +46,15 @@ class PlainLines:
         self._epoch[run.id] = run.epoch
         for alert in alerts:
             if alert.state == "firing":
-                yield self._line(run, now, alert_words(alert))
+                yield from self.again(run, alert, now)
+
+    def again(self, run: Run, alert: Alert, now: float | None) -> Iterator[str]:
+        """Yield a line for *alert* if somebody is to be told of it now."""
+        reason = decide(alert, now, self._repeat_interval)
+        if reason is not None:
+            mark_told(alert, now)
+            words = alert_words(alert)
+            yield self._line(run, now, f"{words} (still)" if reason == "repeated" else words)
 
     def _epoch_line(self, run: Run, row: Epoch | None, now: float | None) -> Iterator[str]:
         if row is None or row.epoch < 0 or not (row.metrics or row.losses):
@@ -60,7 +74,7 @@ def alert_words(alert: Alert) -> str:
     """Return one line for *alert*."""
     if alert.state == "resolved":
         return f"ok  {alert.rule} resolved: {alert.message}"
-    return f"{_MARKS[alert.severity]} {alert.severity:8} {alert.rule}: {alert.message}"
+    return f"{MARKS[alert.severity]} {alert.severity:8} {alert.rule}: {alert.message}"
 
 
 def position_words(run: Run) -> str:
@@ -95,15 +109,3 @@ def epoch_words(run: Run, row: Epoch) -> str:
     if row.seconds is not None and math.isfinite(row.seconds):
         parts.append(duration(row.seconds))
     return "  ".join(parts)
-
-
-def timeline_words(run: Run, alert: Alert) -> str:
-    """Return one line of a replay: where in the training, then the alert."""
-    place = []
-    if alert.epoch is not None:
-        place.append(f"epoch {alert.epoch}")
-    if alert.batch is not None:
-        place.append(f"batch {alert.batch:,}")
-    name = "" if run.number == 1 else f"run {run.number}  "
-    offset = "" if alert.offset is None else f"@{alert.offset:,}"
-    return clean(f"{name}{' '.join(place):24}  {alert_words(alert)}  {offset}").rstrip()
