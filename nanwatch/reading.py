@@ -28,6 +28,8 @@ _WHOLE = 60.0
 """Seconds after which an unfinished frame at the end of a log is all that there will be of it."""
 _DOUBTFUL = 300.0
 """Seconds of silence after which it is measured whether the process does anything."""
+_RETOLD = 1.1
+"""Times as long as it was told, after which a silence is worded anew."""
 _SAMPLE = 4096
 
 
@@ -160,8 +162,11 @@ def _may_change(known: Remembered, config: Config, silence: float | None) -> boo
         return False
     if config.rules.custom or config.rules.deadline.at:
         return True
-    stalled = any(a.rule == "stall" and a.state == "firing" for a in known.alerts.get(run.number, []))
-    return not stalled and silence is not None and silence > config.rules.stall.silence
+    if silence is None:
+        return False
+    firing = (a for a in known.alerts.get(run.number, []) if a.rule == "stall" and a.state == "firing")
+    told = next((a.evidence.get("silence_seconds") for a in firing), None)
+    return silence > (_RETOLD * told if isinstance(told, int | float) else config.rules.stall.silence)
 
 
 def note_time(pipeline: LogPipeline, path: Path, now: float, grew_at: float | None) -> Iterator[Notice]:

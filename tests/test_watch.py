@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,11 +26,17 @@ START = 1_000_000.0
 class Scene:
     """A folder of logs, a watch on it, a clock and a wake that the test moves."""
 
-    def __init__(self, folder: Path, *patterns: str, every_event: bool = False) -> None:
+    def __init__(self, folder: Path, *patterns: str, every_event: bool = False, config: Config = Config()) -> None:
         self.folder = folder
         self.clock, self.wake = ManualClock(START), ManualWake()
+        self.writers: list[Writer] | None = None
+        self.asked = 0
         tailer = Tailer([folder / p for p in patterns or ("*.log",)], self.wake, clock=self.clock)
-        self.watch = Watch(tailer, Config(), self.clock, every_event)
+        self.watch = Watch(tailer, config, self.clock, every_event, find=self._find)
+
+    def _find(self, paths: Iterable[Path]) -> dict[Path, list[Writer] | None]:
+        self.asked += 1
+        return dict.fromkeys(paths, self.writers)
 
     def write(self, data: bytes, name: str = "x.log", mode: str = "ab") -> Path:
         """Write to a log and report it."""
@@ -193,36 +199,129 @@ def test_every_event(tmp_path: Path) -> None:
     scene.watch.close()
 
 
-def test_a_writer_that_left(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A silent log whose writer is gone, and whose last epoch is complete, has finished."""
-    writers = [Writer(1, "python train.py")]
-    monkeypatch.setattr(watch_module, "writers_of", lambda _: writers)
-    scene.write(bars(1, "0.5", "0.4", epochs=2) + bars(2, "0.5", "0.4", epochs=2))
+# -- who writes
+
+
+@pytest.fixture
+def living(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """The processes that live, by their numbers."""
+    found = {7, 8}
+    monkeypatch.setattr(watch_module, "is_alive", lambda writer: writer.pid in found)
+    return found
+
+
+WHOLE = bars(1, "0.5", "0.4", epochs=2) + bars(2, "0.5", "0.4", epochs=2)
+TORN = bars(1, "0.5", "0.4", epochs=2) + bars(2, "0.5", "0.4", epochs=2, total=9)
+
+
+def test_a_writer_that_left(scene: Scene, living: set[int]) -> None:
+    """A log whose writer is gone, and whose last epoch is complete, has finished."""
+    scene.writers = [Writer(7, "python")]
+    scene.write(WHOLE)
     assert scene.alerts() == []
     assert scene.alerts(40.0) == []
-    writers.clear()
-    assert scene.alerts(5.0) == []  # it is not asked at every look
-    told = [a for _ in range(5) for a in scene.alerts(60.0)]
-    assert [(a[0], a[1]) for a in told] == [("finished", "firing")]
+    living.clear()
+    scene.writers = []
+    assert [(a[0], a[1]) for a in scene.alerts(5.0)] == [("finished", "firing")]
 
 
-def test_a_silent_log_is_asked_ever_more_rarely(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looking for writers costs something: over a night it is done a few times."""
-    asked: list[Path] = []
+def test_nobody_was_ever_seen_to_write(scene: Scene) -> None:
+    """A complete log that nobody holds has finished, but for a few seconds it may be between two lines."""
+    scene.writers = []
+    scene.write(WHOLE)
+    assert scene.alerts() == []
+    assert scene.alerts(5.0) == []
+    assert [(a[0], a[1]) for a in scene.alerts(60.0)] == [("finished", "firing")]
 
-    def one(path: Path) -> list[Writer]:
-        asked.append(path)
-        return [Writer(1, "python")]
 
-    monkeypatch.setattr(watch_module, "writers_of", one)
-    scene.write(bars(1, "0.5", "0.4"))
-    for _ in range(100):
+def test_a_process_that_is_gone(scene: Scene, living: set[int]) -> None:
+    """A writer that was seen and exits in mid-epoch is told at once, by its number; another that goes on ends that."""
+    scene.writers = [Writer(7, "python")]
+    scene.write(TORN)
+    assert scene.alerts() == []
+    assert scene.alerts(5.0) == []
+    living.discard(7)
+    scene.writers = []
+    assert scene.alerts(5.0) == [("process_gone", "firing", 2, 2)]
+    (alert,) = scene.watch.pipelines[scene.folder / "x.log"].firing
+    assert alert.message == "gone without a word at 22 % of epoch 2: pid 7 (python) has exited"
+    scene.writers = [Writer(8, "python")]
+    scene.write(bars(2, "0.5", "0.4", epochs=2))
+    assert ("process_gone", "resolved", 2, 2) in scene.alerts(60.0)
+
+
+def test_what_was_written_last_is_read_before_the_process_is_missed(scene: Scene, living: set[int]) -> None:
+    """A trainer that says that it is done and exits is not missed, however soon after."""
+    scene.writers = [Writer(7, "python")]
+    scene.write(TORN)
+    scene.look(), scene.look(5.0)
+    living.clear()
+    scene.writers = []
+    scene.write(b"Training complete.\n")
+    assert [(a[0], a[1]) for a in scene.alerts(5.0)] == [("finished", "firing")]
+    assert scene.alerts(600.0) == []
+
+
+def test_a_process_that_opens_its_log_for_each_line(scene: Scene, living: set[int]) -> None:
+    """As long as it lives, nobody misses it."""
+    scene.writers = [Writer(7, "python")]
+    scene.write(TORN)
+    scene.look(), scene.look(5.0)
+    scene.writers = []
+    assert scene.alerts(120.0) == []
+    assert living >= {7}
+
+
+def test_a_hung_process(scene: Scene, living: set[int]) -> None:
+    """A silent log is told with the process that should write it, and what that uses of the processor."""
+    scene.writers = [Writer(7, "python", cpu_seconds=100.0)]
+    scene.write(TORN)
+    scene.look(), scene.look(5.0)
+    told = []
+    for minute in range(1, 12):
+        scene.writers = [Writer(7, "python", cpu_seconds=100.0 + 60.0 * minute)]
+        told += scene.alerts(60.0)
+    assert told == [("stall", "firing", 2, 2)]
+    (alert,) = scene.watch.pipelines[scene.folder / "x.log"].firing
+    assert alert.message.startswith("alive, pid 7, 100 % CPU, silent for 11 minutes at 22 % of epoch 2")
+    assert living
+
+
+def test_a_silence_without_knowledge_of_processes(scene: Scene) -> None:
+    """Where it cannot be known who writes, silence is told all the same, and ends with the next bytes."""
+    scene.write(TORN)
+    assert scene.alerts() == []
+    assert scene.alerts(590.0) == []
+    assert scene.alerts(30.0) == [("stall", "firing", 2, 2)]
+    assert scene.alerts(30.0) == []
+    scene.write(b"\n")
+    assert scene.alerts(5.0) == [("stall", "resolved", 2, 2)]
+
+
+def test_the_rhythm_is_learned(scene: Scene) -> None:
+    """A log that was silent for nine minutes each time is no alarm after twenty."""
+    for _ in range(3):
+        scene.write(b"Epoch 1: Loss: 0.5000 | IoU: 0.4000 | LR: 0.000100\n")
+        assert scene.alerts(540.0) == []
+    assert scene.alerts(20 * 60.0) == []
+    assert [(a[0], a[1]) for a in scene.alerts(30 * 60.0)] == [("stall", "firing")]
+
+
+def test_looking_for_writers_is_rare(scene: Scene) -> None:
+    """It costs something: it is done once a minute for all logs together, and not for those that have ended."""
+    scene.writers = []
+    scene.write(TORN)
+    scene.write(TORN, "y.log")
+    for _ in range(60):
         scene.look(10.0)
-    assert asked == []  # this run cannot be over, whoever writes
-    scene.write(b"\nEpoch 9/9: loss: 0.5 | acc: 0.7\n")
-    for _ in range(8 * 3600 // 10):
+    assert 8 <= scene.asked <= 12
+    scene.write(b"Training complete.\n")
+    scene.write(b"Training complete.\n", "y.log")
+    scene.look()
+    asked = scene.asked
+    for _ in range(60):
         scene.look(10.0)
-    assert 5 <= len(asked) <= 30
+    assert scene.asked == asked
 
 
 # -- a pipe

@@ -103,6 +103,11 @@ _MOST_NANS = 1000
 _TEXT = frozenset({"message", "path", "trainer", "kind", "code", "phase", "count", "best"})
 
 
+def _is_best(fields: Fields) -> bool:
+    """Tell whether a checkpoint was written because it is the best."""
+    return "best" in fields.text or "best" in fields.text.get("path", "").lower()
+
+
 def read_settings(text: str) -> dict[str, str]:
     """Return the settings of `a=1, b=[2, 3], c=x`: a comma within brackets does not end a value."""
     settings: dict[str, str] = {}
@@ -175,7 +180,7 @@ EMITTERS: dict[str, Emit] = {
     "step_skipped": lambda o, f: [StepSkipped(o, f.text.get("kind", "guard"))],
     "stage_changed": lambda o, f: [StageChanged(o, f.text.get("message", ""))],
     "recovery": lambda o, f: [Recovery(o, f.text.get("kind", ""), f.text.get("message", ""))],
-    "checkpoint_saved": lambda o, f: [CheckpointSaved(o, f.text.get("path"), bool(f.text.get("best")))],
+    "checkpoint_saved": lambda o, f: [CheckpointSaved(o, f.text.get("path"), _is_best(f))],
     "checkpoint_skipped": lambda o, f: [CheckpointSkipped(o, f.text.get("message", ""))],
     "failure": lambda o, f: [Failure(o, f.text.get("kind", "exception"), f.text.get("message", ""))],
     "interrupted": lambda o, f: [Interrupted(o, f.text.get("message", ""))],

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import groupby
 
 from nanwatch.config import FrozenMetric
 from nanwatch.model.alert import Finding
-from nanwatch.model.names import is_training, role_of
+from nanwatch.model.names import direction_of, is_training, is_validation, role_of
 from nanwatch.model.run import Change, Epoch, Run
 from nanwatch.rules.words import recent_rows
 
 _LEAST, _MOST = 0.01, 0.99
 """A share beyond these has reached its end, and may stay there in good health."""
 _PATIENT = 2
-"""Times as many epochs are asked for where the metrics have few digits."""
+"""Times as many epochs are asked for where the metrics have few digits, and as any repeat that passed had."""
+_CHANGES = 2
+"""So often a metric that only a bar shows must have changed before: until it is measured again, bars show it on."""
 
 
 class Rule:
     """Fires at the third epoch with the same metrics, resolves when one of them moves.
 
     Seen where the weights are NaN and the last good values are printed again. Metrics at their end (0 or 1) do
-    not count, and where few digits are printed it takes twice as many epochs.
+    not count. Where few digits are printed it takes twice as many epochs, and more than twice as many as were
+    the same before: a small validation set has few values to give, and a bar shows old ones until there are new.
     """
 
     name = "frozen_metric"
@@ -34,34 +38,40 @@ class Rule:
         """Yield at most one finding."""
         del now
         rows = [(e, m) for e in recent_rows(run) if (m := _measured(e))]
-        if not rows:
+        *before, same = [[*group] for _, group in groupby(rows, key=lambda item: item[1])] or [[]]
+        if len(same) < max(2, self.settings.epochs):
             return
-        last = rows[-1][1]
-        same = [row for row, _ in _tail_of(rows, last)]
-        able = {name: value for name, value in last.items() if _can_move(value)}
-        digits = sum(len(f"{value:.6g}".lstrip("-0.").replace(".", "")) for value in able.values())
-        needed = self.settings.epochs * (1 if digits >= self.settings.digits else _PATIENT)
-        if not able or len(same) < max(2, needed):
+        first, last, metrics = same[0][0], same[-1][0], same[-1][1]
+        able = {name: value for name, value in metrics.items() if _can_move(value)}
+        if not able or len(same) < self._needed(able, before, _is_told(last)):
             return
-        names = ", ".join(f"{name} {value:.4g}" for name, value in list(able.items())[:3])
+        values = ", ".join(f"{name} {value:.4g}" for name, value in [*able.items()][:3])
         yield Finding(
-            self.name, "warning", f"the same metrics to the last digit for {len(same)} epochs, since {same[0].epoch}: {names}",
-            f"since {same[0].epoch}", same[-1].epoch, None, run.offset,
-            {"since_epoch": same[0].epoch, "epochs": len(same), **dict(list(able.items())[:6])},
+            self.name, "warning",
+            f"validation gave the same to the last digit {len(same)} times in a row, since epoch {first.epoch}: {values}",
+            f"since {first.epoch}", last.epoch, None, run.offset,
+            {"since_epoch": first.epoch, "epochs": len(same), **dict([*able.items()][:6])},
         )  # fmt: skip
+
+    def _needed(self, able: dict[str, float], before: list[list[tuple[Epoch, dict[str, float]]]], told: bool) -> float:
+        """Return how many epochs must be the same before that means something."""
+        digits = sum(len(f"{value:.6g}".lstrip("-0.").replace(".", "")) for value in able.values())
+        many = digits >= self.settings.digits
+        if not told and len(before) < _CHANGES:
+            return math.inf
+        least = self.settings.epochs * (1 if many else _PATIENT)
+        return least if many and told else max(least, _PATIENT * max(map(len, before), default=0) + 1)
 
 
 def _measured(row: Epoch) -> dict[str, float]:
-    """Return what was measured of the epoch, not of its training."""
+    """Return what was measured of the epoch, not of its training, nor what is but printed with it."""
     found = {n: v for n, v in row.metrics.items() if role_of(n) in ("metric", "loss") and not is_training(n)}
-    return {n: v for n, v in found.items() if math.isfinite(v)}
+    return {n: v for n, v in found.items() if math.isfinite(v) and (direction_of(n) or is_validation(n))}
 
 
-def _tail_of(rows: list[tuple[Epoch, dict[str, float]]], last: dict[str, float]) -> list[tuple[Epoch, dict[str, float]]]:
-    start = len(rows)
-    while start and rows[start - 1][1] == last:
-        start -= 1
-    return rows[start:]
+def _is_told(row: Epoch) -> bool:
+    """Tell whether the epoch's metrics come from a line of their own, not from a bar alone."""
+    return row.validated or bool(row.means) or not row.batch
 
 
 def _can_move(value: float) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from nanwatch.config import MetricCollapse
 from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Run
+from nanwatch.rules.words import measured, spot, when
 
 
 class Rule:
@@ -22,15 +23,15 @@ class Rule:
     def evaluate(self, run: Run, now: float | None) -> Iterator[Finding]:
         """Yield at most one finding."""
         del now
-        best, history = run.best, run.evaluations
+        best, history = run.best, measured(run)
         if best is None or not run.primary_rises or not history or best.value < self.settings.least_best:
             return
         last = history[-1]
         if math.isfinite(last.value) and last.value >= best.value * self.settings.share:
             return
-        at = "" if best.epoch is None else f" at epoch {best.epoch}"
         yield Finding(
-            self.name, "critical", f"{best.metric} collapsed to {last.value:.4g}, its best was {best.value:.4g}{at}",
-            "", last.epoch, None, last.offset,
+            self.name, "critical",
+            f"{best.metric} collapsed to {last.value:.4g}, its best was {best.value:.4g}{when(run, best.epoch)}",
+            "", *spot(run, last.epoch), last.offset,
             {"metric": best.metric, "value": last.value, "best": best.value, "best_epoch": best.epoch},
         )  # fmt: skip

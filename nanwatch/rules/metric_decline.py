@@ -9,7 +9,7 @@ from itertools import pairwise
 from nanwatch.config import MetricDecline
 from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Evaluation, Run
-
+from nanwatch.rules.words import is_of_stage, measured, spot, when
 
 _FAR = 128
 
@@ -27,23 +27,24 @@ class Rule:
         """Yield at most one finding."""
         del now
         best, sign = run.best, 1 if run.primary_rises else -1
-        fall = self._latest_fall(run.evaluations[-_FAR:], sign)
-        if best is None or fall is None or _is_regained(fall, run.evaluations, sign) or self._is_noise(run, fall, sign):
+        history = [e for e in measured(run)[-_FAR:] if is_of_stage(run, e)]
+        fall = self._latest_fall(history, sign)
+        if best is None or fall is None or _is_regained(fall, history, sign) or self._is_noise(run, fall, sign):
             return
         if self._is_restart(run, fall):
             return
-        now_at = run.evaluations[-1]
+        now_at = history[-1]
         scale = abs(best.value)
         share = sign * (best.value - now_at.value) / scale if scale else math.inf
         before, last = fall[0], fall[-1]
         verb = "fell" if run.primary_rises else "rose"
-        at = f"{best.value:.4f}" + ("" if best.epoch is None else f" at epoch {best.epoch}")
+        often = f"{len(fall) - 1} {'times' if run.epoch is None else 'epochs'} in a row"
         after = f", now {now_at.value:.4f}" if now_at is not last else ""
         yield Finding(
             self.name, "critical" if share > self.settings.critical_percent / 100 else "warning",
-            f"{best.metric} {verb} {len(fall) - 1} epochs in a row, "
-            f"{before.value:.4f} -> {last.value:.4f}{after} (best {at})",
-            "", now_at.epoch, None, now_at.offset,
+            f"{best.metric} {verb} {often}, {before.value:.4f} -> {last.value:.4f}{after} "
+            f"(best {best.value:.4f}{when(run, best.epoch)})",
+            "", *spot(run, now_at.epoch), now_at.offset,
             {
                 "metric": best.metric, "since_epoch": fall[1].epoch, "from": before.value, "to": now_at.value,
                 "best": best.value, "best_epoch": best.epoch, "percent_of_best": round(100 * share, 2),

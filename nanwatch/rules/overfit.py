@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from nanwatch.config import Overfit
 from nanwatch.model.alert import Finding
-from nanwatch.model.names import direction_of, is_validation, role_of
+from nanwatch.model.names import direction_of, is_validation, plain, role_of
 from nanwatch.model.run import Change, Epoch, Run
 from nanwatch.rules.words import recent_rows
 
@@ -45,10 +45,11 @@ class Rule:
 def _losses(row: Epoch) -> tuple[float | None, float | None]:
     """Return the epoch's training and validation loss, the first of each that is told."""
     values = {**row.losses, **row.means, **row.metrics}
-    found = [
-        (name, value)
-        for name, value in values.items()
-        if role_of(name) == "loss" and direction_of(name) < 0 and math.isfinite(value)
-    ]
-    train = next((v for n, v in found if not is_validation(n)), None)
-    return train, next((v for n, v in found if is_validation(n)), None)
+    found = {name: value for name, value in values.items() if _is_loss(name) and math.isfinite(value)}
+    train = next((value for name, value in found.items() if not is_validation(name)), None)
+    return train, next((value for name, value in found.items() if is_validation(name)), None)
+
+
+def _is_loss(name: str) -> bool:
+    """Tell whether *name* is a loss, of the training or of a validation (whose role is that of a metric)."""
+    return direction_of(name) < 0 and (role_of(name) == "loss" or (is_validation(name) and "loss" in plain(name)))

@@ -24,12 +24,14 @@ class Rule:
         best, history = run.best, run.evaluations
         if best is None or best.epoch is None or not history:
             return
-        age = sum(1 for item in history if item.epoch > best.epoch)
+        later = sum(1 for item in history if item.epoch > best.epoch)
+        age = later if run.epoch is None else history[-1].epoch - best.epoch
         if age < self.settings.epochs:
             return
+        unit, times = ("step", "evaluations") if run.epoch is None else ("epoch", "epochs")
         yield Finding(
             self.name, "info",
-            f"{best.metric} has not been better than {best.value:.4g} for {age} epochs, since epoch {best.epoch}",
-            f"best at {best.epoch}", history[-1].epoch, None, history[-1].offset,
+            f"{best.metric} has not been better than {best.value:.4g} for {age} {times}, since {unit} {best.epoch:,}",
+            f"best at {best.epoch}", None if run.epoch is None else history[-1].epoch, None, history[-1].offset,
             {"metric": best.metric, "best": best.value, "best_epoch": best.epoch, "epochs": age},
         )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nanwatch.config import Switch
 from nanwatch.model.alert import Finding
-from nanwatch.model.run import Change, Run
+from nanwatch.model.run import Change, Rollback, Run
 
 
 class Rule:
@@ -19,19 +19,26 @@ class Rule:
         self.settings = settings
 
     def evaluate(self, run: Run, now: float | None) -> Iterator[Finding]:
-        """Yield at most one finding: of the epochs that are repeated now."""
+        """Yield a finding for each epoch that was thrown back and has not been passed since."""
         del now
-        lost = [back for back in run.rollbacks if run.epoch is not None and run.epoch <= back.from_epoch]
-        if not lost:
-            return
-        last, times = lost[-1], "" if len(lost) == 1 else f", {len(lost)} times"
-        at = f" at batch {last.batch:,}" if last.batch else ""
-        if last.from_epoch == last.to_epoch:
-            text = f"epoch {last.from_epoch} begins again{at}{times}"
-        else:
-            text = f"went back from epoch {last.from_epoch}{at} to epoch {last.to_epoch}{times}"
-        told = f": {last.said[:120]}" if last.said else ", and did not say why"
-        yield Finding(
-            self.name, "warning", f"{text}{told}", f"epoch {last.from_epoch}", last.to_epoch, last.batch, last.offset,
-            {"from_epoch": last.from_epoch, "to_epoch": last.to_epoch, "times": len(lost)},
-        )  # fmt: skip
+        lost: dict[int, list[Rollback]] = {}
+        for back in run.rollbacks:
+            if run.epoch is not None and run.epoch <= back.from_epoch:
+                lost.setdefault(back.from_epoch, []).append(back)
+        for epoch, times in lost.items():
+            last = times[-1]
+            yield Finding(
+                self.name, "warning", _words(last, len(times)), f"epoch {epoch}", epoch, times[0].batch, times[0].offset,
+                {"from_epoch": epoch, "to_epoch": last.to_epoch, "times": len(times)},
+            )  # fmt: skip
+
+
+def _words(back: Rollback, times: int) -> str:
+    at = f" at batch {back.batch:,}" if back.batch else ""
+    again = "" if times == 1 else f", {times} times"
+    if back.from_epoch == back.to_epoch:
+        text = f"began epoch {back.from_epoch} again{at}{again}"
+    else:
+        text = f"went back from epoch {back.from_epoch}{at} to epoch {back.to_epoch}{again}"
+    return f"{text}: {back.said[:120]}" if back.said else f"{text}, and did not say why"
+

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import median
 
 from nanwatch.config import Stall
 from nanwatch.model.alert import Finding
-from nanwatch.model.run import Change, Epoch, Run
+from nanwatch.model.run import Change, Run
 from nanwatch.rules.words import duration, recent_rows, where_it_stands
 
 _SURVIVED = 1.5
+"""Times a silence that ended by itself, or that a session is old: so long it may last."""
 _DONE = 0.999
+_LONGEST_VALIDATION_S = 7200.0
 
 
 class Rule:
-    """Fires on a silence beyond the run's own rhythm, resolves with the next byte that tells of progress.
+    """Fires on a silence beyond the run's own rhythm, resolves with the next byte.
 
     What the rhythm is, is learned: from silences that were watched, from times that the log prints, from epochs
     that are told by one line. Nobody has seen a run's first validation: it may take as long as its epoch did.
@@ -36,18 +39,19 @@ class Rule:
         patience = patience_of(run, self.settings)
         if run.silence <= patience:
             return
-        row = run.current
+        row, process = run.current, run.process
         share = row.batch / row.batches if row is not None and row.batches else None
-        usual = f" (the longest silence before: {duration(run.longest_silence)})" if run.longest_silence >= 1 else ""
-        process = run.process
+        where = "at its start" if _is_starting(run) else where_it_stands(run)
+        before = f" (longest healthy silence so far: {duration(run.longest_silence)})" if run.longest_silence >= 1 else ""
         yield Finding(
-            self.name, "critical", f"{_who(run)}silent for {duration(run.silence)} {where_it_stands(run)}{usual}", "",
+            self.name, "critical", f"{_who(run)}silent for {duration(run.silence)} {where}{before}", "",
             run.epoch, run.batch, run.offset,
             {
                 "silence_seconds": round(run.silence), "patience_seconds": round(patience),
                 "longest_silence_seconds": round(run.longest_silence, 1),
                 "percent_of_epoch": None if share is None else int(100 * share),
                 "pid": process.pid if process is not None and process.alive else None,
+                "command": process.command if process is not None else None,
                 "cpu_percent": None if process is None or process.cpu is None else round(process.cpu),
                 "held_open": None if run.is_held is None else int(run.is_held),
             },
@@ -56,34 +60,64 @@ class Rule:
 
 def patience_of(run: Run, settings: Stall) -> float:
     """Return the seconds of silence that say nothing yet in *run*."""
-    started = run.epoch is not None or run.step is not None
-    least = max(settings.silence, 0.0 if started else settings.startup)
-    learned = max(settings.times * run.longest_silence, _SURVIVED * run.longest_pause)
-    return max(least, learned, settings.times * _told_rhythm(run), _own_time(run.current))
+    rhythm = max(run.longest_silence, _told_rhythm(run))
+    is_known = not _is_starting(run) and (_shows_batches(run) or rhythm > 0)
+    least = settings.silence if is_known else max(settings.silence, settings.startup)
+    survived = _SURVIVED * max(run.longest_pause, _session(run))
+    return max(least, settings.times * rhythm, survived, _validation(run))
+
+
+def _is_starting(run: Run) -> bool:
+    """Tell whether the run, or a session that goes on with it, has not shown a batch or a result yet."""
+    return run.resuming or run.session_pending or not (run.batch or run.step or run.losses or run.metrics)
+
+
+def _shows_batches(run: Run) -> bool:
+    return run.step is not None or any(e.batch for e in recent_rows(run))
 
 
 def _told_rhythm(run: Run) -> float:
-    """Return the seconds between two lines of a run that shows no batches, as far as it tells them."""
-    rows = recent_rows(run)
-    if not rows or any(e.batch for e in rows):
-        return 0.0
-    told = max((e.seconds or 0.0 for e in rows), default=0.0)
-    process = run.process
-    if told or process is None or run.grew_at is None:
+    """Return the seconds between two lines, as far as the log and the age of its process tell them."""
+    if _shows_batches(run):
+        # Between two frames of a bar nothing is silent; lines tell how many batches they are apart.
+        return median(s.batches * s.seconds for s in run.stretches) if run.stretches and run.elapsed is None else 0.0
+    told = max((e.seconds or 0.0 for e in recent_rows(run)), default=0.0)
+    if run.resumes or run.epoch is None or run.first_epoch is None:
         return told
-    return max(0.0, run.grew_at - process.started) / (len(rows) if not run.resumes else 1)
+    return max(told, _session_seconds(run) / (run.epoch - run.first_epoch + 1))
 
 
-def _own_time(row: Epoch | None) -> float:
-    """Return the seconds that the training of this epoch took, where it is over and its validation is not told."""
+def _session(run: Run) -> float:
+    """Return the seconds from the start of the session to its last byte, where no more is known of its rhythm.
+
+    That is so when all of it came in one moment, as block-buffered output does, and when lines of a session
+    cannot be told from those of the one that it goes on with.
+    """
+    came_at_once = run.started_at is not None and run.started_at == run.updated_at and not run.longest_pause
+    if not came_at_once and (not run.resumes or _shows_batches(run)):
+        return 0.0
+    told = sum(e.seconds or 0.0 for e in recent_rows(run)) if came_at_once else 0.0
+    return max(told, _session_seconds(run))
+
+
+def _session_seconds(run: Run) -> float:
+    """Return how old the process was when the log last grew; 0 where that is not known."""
+    return 0.0 if run.process is None or run.grew_at is None else max(0.0, run.grew_at - run.process.started)
+
+
+def _validation(run: Run) -> float:
+    """Return the seconds that this epoch was trained for, if that is over and its validation is not told."""
+    row = run.current
     if row is None or not row.batches or row.batch < _DONE * row.batches or row.validated:
         return 0.0
-    return row.seconds or 0.0
+    trained = row.seconds or (row.batches / run.rate if run.rate else 0.0)
+    return min(trained, _LONGEST_VALIDATION_S)
 
 
 def _who(run: Run) -> str:
     process = run.process
-    if process is not None and process.alive:
-        cpu = "" if process.cpu is None else f", {process.cpu:.0f} % CPU"
-        return f"alive, pid {process.pid} ({process.command}){cpu}, "
-    return "no process holds the log open, " if run.is_held is False else ""
+    if process is None:
+        return "no process holds the log open, " if run.is_held is False else ""
+    if not process.alive:
+        return f"pid {process.pid} has exited, "
+    return f"alive, pid {process.pid}, " + ("" if process.cpu is None else f"{process.cpu:.0f} % CPU, ")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
-from nanwatch.model.run import Epoch, Run
+from nanwatch.model.run import Epoch, Evaluation, Run
 
 _LEAST_COUNT = 3
 _CLEAN_STEPS = 100
 _LEAST_SHARE = 0.05
+_NOT_MEASURED = -1.0
+"""What trainers print for a metric of an epoch without validation, or of a class without labels."""
 
 
 def place(row: Epoch, position: int | None) -> str:
@@ -18,6 +20,16 @@ def place(row: Epoch, position: int | None) -> str:
     if position is None or not row.batch:
         return f"epoch {row.epoch}"
     return f"batch {position:,} of epoch {row.epoch}"
+
+
+def when(run: Run, position: int | None) -> str:
+    """Return ` at epoch 3` or ` at step 250` for a *position* of the run's evaluations; nothing for none."""
+    return "" if position is None else f" at {'step' if run.epoch is None else 'epoch'} {position}"
+
+
+def spot(run: Run, position: int) -> tuple[int | None, int | None]:
+    """Return the epoch and the batch that a *position* of the run's evaluations is: one of them is None."""
+    return (None, position) if run.epoch is None else (position, None)
 
 
 def key_of(row: Epoch) -> str:
@@ -43,6 +55,19 @@ def recent_rows(run: Run, count: int = 256) -> list[Epoch]:
     return [run.table[e] for e in range(max(0, last - count + 1), last + 1) if e in run.table]
 
 
+def measured(run: Run) -> list[Evaluation]:
+    """Return the values of the primary metric, oldest first, without those that only fill a gap."""
+    if not run.primary_rises:
+        return run.evaluations
+    return [e for e in run.evaluations if e.value != _NOT_MEASURED]
+
+
+def is_of_stage(run: Run, item: Evaluation) -> bool:
+    """Tell whether *item* was measured in the present stage of the training."""
+    row = run.table.get(item.epoch)
+    return (item if row is None else row).offset >= run.stage_offset
+
+
 def nan_stretch(run: Run) -> list[Epoch]:
     """Return the epochs, oldest first, in which the loss is not finite now; empty when it is finite again.
 
@@ -53,8 +78,8 @@ def nan_stretch(run: Run) -> list[Epoch]:
     if row is None:
         return []
     if row.epoch == -1:
-        clean = (run.step or 0) - (row.nan_last[-1] if row.nan_last else 0)
-        passed = clean > _CLEAN_STEPS and all(math.isfinite(v) for v in run.losses.values())
+        last = row.nan_last[-1] if row.nan_last else 0
+        passed = has_passed(run, last) and all(math.isfinite(v) for v in run.losses.values())
         return [row] if row.nan_batches and not passed else []
     rows = [row]
     while not row.began_clean:
@@ -64,6 +89,11 @@ def nan_stretch(run: Run) -> list[Epoch]:
         row = before
         rows.insert(0, row)
     return [r for r in rows if r.nan_batches]
+
+
+def has_passed(run: Run, last: int) -> bool:
+    """Tell whether a run without epochs has gone on for a hundred steps since the *last* bad one."""
+    return run.position - last > _CLEAN_STEPS
 
 
 def clean_before(run: Run, row: Epoch) -> int | None:

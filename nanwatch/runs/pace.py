@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from nanwatch.model.event import BatchDone
 from nanwatch.model.run import Change, Epoch, Run, Stretch
 
-_STRETCHES = 256
+_STRETCHES = 64
 _LEAST_S = 10.0
 """Bars tell whole seconds: of ten, that is a tenth."""
 
@@ -19,7 +21,7 @@ def note_pace(run: Run, event: BatchDone, is_sample: bool) -> int:
         if is_sample and event.elapsed is not None:
             return _end_stretch(run, position, event.elapsed, event.offset)
         return Change.NOTHING
-    if event.rate is None or event.rate <= 0:
+    if event.rate is None or not 0 < event.rate < math.inf:
         return Change.NOTHING
     before, _ = run.stretch_from
     run.stretch_from = (position, 0.0)

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nanwatch.model.run import Process, Run
+from nanwatch.runs.ending import has_ended
 
 _USUAL_S = 600.0
 _HEALTHY = 5.0
-"""A silence is healthy up to so many times the longest before it; a longer one is only known to have ended."""
+"""A silence is healthy up to so many times the longest healthy one before it."""
+_HABIT = 1.5
+"""It is also healthy up to so many times one that ended by itself: what has happened twice is a habit."""
+_FORGOTTEN = 50.0
+"""A silence that ended by itself is forgotten after so many times its own length."""
+_SAME_START_S = 2.0
+"""The system tells when a process began to about a second."""
 
 
 def note_growth(run: Run, now: float | None) -> None:
@@ -17,17 +24,25 @@ def note_growth(run: Run, now: float | None) -> None:
     if now is not None:
         run.grew_at = now
     run.silence = None if now is None else 0.0
-    if run.process is not None and not run.process.alive:
-        run.process = None  # somebody else writes
-    if pause is not None and pause > 0:
+    is_orphan = has_ended(run) or (run.process is not None and not run.process.alive)
+    if is_orphan:
+        run.process = None  # if training goes on, somebody else writes
+    if run.resuming or run.session_pending:
+        run.longest_pause = 0.0  # until somebody resumed it, nobody was there to speak
+    elif pause is not None and pause > 0 and has_worked(run) and not is_orphan:
         note_pause(run, pause)
+
+
+def has_worked(run: Run) -> bool:
+    """Tell whether the run has shown a batch or a result: before that, silence says nothing of its rhythm."""
+    return bool(run.batch or run.step or run.losses or run.metrics)
 
 
 def note_pause(run: Run, pause: float) -> None:
     """Take note of a silence of so many seconds that ended by itself."""
-    run.longest_pause = max(run.longest_pause, pause)
-    if pause <= max(_USUAL_S, _HEALTHY * run.longest_silence):
+    if pause <= max(_USUAL_S, _HEALTHY * run.longest_silence, _HABIT * run.longest_pause):
         run.longest_silence = max(run.longest_silence, pause)
+    run.longest_pause = max(pause, run.longest_pause - pause / _FORGOTTEN)
 
 
 def note_silence(run: Run, now: float, grew_at: float | None) -> None:
@@ -41,17 +56,23 @@ def note_silence(run: Run, now: float, grew_at: float | None) -> None:
 def note_processes(run: Run, holders: Sequence[Process] | None) -> None:
     """Take note of who holds the log open for writing, the trainer first; None where that cannot be known.
 
-    The process that was seen first is the one that counts: workers that outlive it write no more. When the log
-    has grown since, another one has taken over.
+    The process that was seen first is the one that counts: its workers may outlive it. Who holds the log when it
+    grows after that has taken over.
     """
     run.is_held = None if holders is None else bool(holders)
     if holders is None:
         return
     known = run.process
-    same = next((p for p in holders if known is not None and (p.pid, p.started) == (known.pid, known.started)), None)
+    if known is None:
+        run.process = holders[0] if holders else None
+        return
+    same = next((p for p in holders if is_same(p, known)), None)
     if same is not None:
         run.process = same
-    elif known is not None and (not holders or run.silence != 0.0):
+    else:
         known.alive, known.cpu = False, None
-    elif holders:
-        run.process = holders[0]
+
+
+def is_same(one: Process, other: Process) -> bool:
+    """Tell whether these are one process: its number alone may belong to another one by now."""
+    return one.pid == other.pid and abs(one.started - other.started) < _SAME_START_S

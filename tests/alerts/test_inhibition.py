@@ -6,7 +6,7 @@ import pytest
 
 from nanwatch.alerts.inhibition import INHIBITS, inhibitors, is_inhibited
 from nanwatch.rules.base import rule_types
-from tests.support.alerts import alert
+from tests.alerts.making import alert
 
 PAIRS = [(rule, other) for rule, others in INHIBITS.items() for other in sorted(others)]
 

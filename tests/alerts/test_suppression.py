@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nanwatch.alerts.dispatch import acknowledge, unacknowledge
 from nanwatch.alerts.suppression import is_silenced, reasons, suppress
 from nanwatch.model.alert import SEVERITIES, Alert, Severity, Silence
-from tests.support.alerts import alert
+from tests.alerts.making import alert
 from tests.support.repeatable import repeatable
 
 RUN = "logs/cod.log#2"

@@ -33,9 +33,9 @@ def test_resolves() -> None:
     assert not found(0.6, 0.1, 0.31)
 
 
-@pytest.mark.parametrize("values", [(0.6, 0.31), (0.09, 0.001), (0.6,), (), (0.2, 0.4, 0.6)])
+@pytest.mark.parametrize("values", [(0.6, 0.31), (0.09, 0.001), (0.6,), (), (0.2, 0.4, 0.6), (0.6, -1.0)])
 def test_look_alikes(values: tuple[float, ...]) -> None:
-    """A mere decline, and a metric that never was anything, stay silent."""
+    """A mere decline, a metric that never was anything, and an epoch that measured nothing stay silent."""
     assert not found(*values)
 
 

@@ -1,0 +1,516 @@
+"""1,000 random histories of a log, through the runs, the rules and the alerts: nothing is lost, nothing told twice."""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import NamedTuple
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nanwatch.config import (
+    AlertSettings,
+    CheckpointUnsaved,
+    Config,
+    CustomRule,
+    Deadline,
+    FrozenMetric,
+    Goal,
+    Hold,
+    Life,
+    LossExplosion,
+    MetricDecline,
+    Moment,
+    Overfit,
+    Plateau,
+    Rules,
+    Slowdown,
+)
+from nanwatch.model.alert import SEVERITIES, Alert, Severity, Silence
+from nanwatch.model.event import (
+    BatchDone,
+    CheckpointSaved,
+    CheckpointSkipped,
+    EpochDone,
+    EpochStarted,
+    Event,
+    Failure,
+    FinalValidationStarted,
+    Hyperparameters,
+    Interrupted,
+    ProcessExited,
+    Recovery,
+    RunFinished,
+    RunPlanned,
+    RunResumed,
+    SessionStarted,
+    StageChanged,
+    StepSkipped,
+    ValidationDone,
+)
+from nanwatch.model.frame import Chunk
+from nanwatch.model.run import Process
+from nanwatch.pipeline import LogPipeline, Notice, dump_state, load_state
+from tests.support.logs import outcome
+from tests.support.repeatable import repeatable
+
+NAN, INF = math.nan, math.inf
+BEGIN = 1_700_000_000.0
+OFFSET = 40
+"""Bytes of each frame."""
+
+# -- what happens besides events
+
+
+class Tick(NamedTuple):
+    """So many seconds pass; then the time is told, and, if somebody has looked, who holds the log open."""
+
+    seconds: float
+    holders: tuple[int, ...] | None = None
+    has_looked: bool = False
+
+
+class Growth(NamedTuple):
+    """So many seconds pass; then bytes come that tell nothing."""
+
+    seconds: float
+
+
+class Closing(NamedTuple):
+    """Nobody writes the log any more."""
+
+    only_planned: bool
+
+
+class Acknowledgement(NamedTuple):
+    """Somebody acknowledges the alert of this index among those that fire, or takes that back."""
+
+    index: int
+    back: bool
+
+
+Step = Event | Tick | Growth | Closing | Acknowledgement
+
+# -- scenes: what a trainer does, as steps
+
+
+@dataclass
+class Scribe:
+    """Where the trainer stands while its history is written."""
+
+    epoch: int | None = None
+    batch: int = 0
+    step: int = 0
+    offset: int = 0
+
+    def at(self) -> int:
+        """Return the offset of the next frame."""
+        self.offset += OFFSET
+        return self.offset
+
+
+Scene = Callable[[Scribe], Iterable[Step]]
+
+
+class Batches(NamedTuple):
+    """A stretch of batches, each with one of the losses in turn."""
+
+    losses: tuple[float, ...]
+    count: int
+    total: int
+    rate: float | None
+    extra: tuple[str, float] | None
+    bar: bool
+    counts_steps: bool
+
+    def __call__(self, scribe: Scribe) -> Iterator[Step]:
+        """Yield them."""
+        for n in range(self.count):
+            scribe.batch += 1
+            scribe.step += 1
+            yield self._batch(scribe, self.losses[n % len(self.losses)])
+
+    def _batch(self, scribe: Scribe, loss: float) -> BatchDone:
+        event = BatchDone(scribe.at(), scribe.epoch, losses={"loss": loss}, rate=self.rate, bar=self.bar)
+        if self.counts_steps:
+            event.step, event.steps = scribe.step, 4 * self.total
+        else:
+            event.batch, event.batches = scribe.batch, self.total
+        if self.rate:
+            event.elapsed = scribe.batch / self.rate
+        if self.extra is not None:
+            name, value = self.extra
+            if name in ("vram_gb", "lr", "grad_norm", "logged_at", "eta"):
+                setattr(event, name, value)
+            else:
+                event.metrics = {name: value}
+        return event
+
+
+class Session(NamedTuple):
+    """A training process begins, with its settings; it resumes at an epoch, or counts anew."""
+
+    resumed: bool
+    name: str
+
+    def __call__(self, scribe: Scribe) -> Iterator[Step]:
+        """Yield its banner."""
+        yield SessionStarted(scribe.at(), self.resumed)
+        yield Hyperparameters(scribe.at(), {"lr": "0.01", "name": self.name})
+        if not self.resumed:
+            scribe.epoch, scribe.batch, scribe.step = None, 0, 0
+
+
+class Turn(NamedTuple):
+    """The trainer goes to another epoch: so many on, none (it is repeated), or back; with a line or without."""
+
+    by: int
+    epochs: int | None
+    is_said: bool
+
+    def __call__(self, scribe: Scribe) -> Iterator[Step]:
+        """Yield its header."""
+        scribe.epoch = max(0, (scribe.epoch or 0) + self.by)
+        scribe.batch = 0
+        if self.is_said:
+            yield EpochStarted(scribe.at(), scribe.epoch, self.epochs)
+
+
+class Summary(NamedTuple):
+    """The epoch's own line, or a validation's, or both, with these values."""
+
+    values: tuple[tuple[str, float], ...]
+    vram_gb: float | None
+    kind: int
+
+    def __call__(self, scribe: Scribe) -> Iterator[Step]:
+        """Yield them."""
+        values = dict(self.values)
+        losses = {name: value for name, value in values.items() if "loss" in name}
+        metrics = {name: value for name, value in values.items() if name not in losses}
+        if self.kind & 1:
+            yield ValidationDone(scribe.at(), scribe.epoch, scribe.step or None, losses, metrics)
+        if self.kind & 2:
+            yield EpochDone(scribe.at(), scribe.epoch, None, losses, metrics, None, self.vram_gb, 60.0)
+
+
+class Epochs(NamedTuple):
+    """A few epochs in a row, a line each, whose metric and losses follow a trend."""
+
+    count: int
+    metric: float
+    by: float
+    loss: float
+    saves: int
+    batches: int
+    vram: tuple[float, ...]
+
+    def __call__(self, scribe: Scribe) -> Iterator[Step]:
+        """Yield them."""
+        metric, loss = self.metric, self.loss
+        for n in range(self.count):
+            scribe.epoch = (scribe.epoch or 0) + 1
+            scribe.batch = self.batches
+            if self.batches:
+                yield BatchDone(
+                    scribe.at(), scribe.epoch, 12, self.batches, self.batches, losses={"loss": loss}, bar=True,
+                    rate=2.0, elapsed=self.batches / 2,
+                )  # fmt: skip
+            losses = {"loss": loss, "val_loss": 1.0 - loss / 2}
+            vram = self.vram[n % len(self.vram)] if self.vram else None
+            yield EpochDone(scribe.at(), scribe.epoch, 12, losses, {"IoU": metric}, 1e-3, vram, 60.0)
+            if n < self.saves:
+                yield CheckpointSaved(scribe.at(), "last.pt")
+            metric, loss = metric + self.by, loss * 0.9
+
+
+class Said(NamedTuple):
+    """One event of a kind that says little more than that it happened."""
+
+    make: Callable[[int, str], Event]
+    words: str
+
+    def __call__(self, scribe: Scribe) -> Iterator[Step]:
+        """Yield it."""
+        yield self.make(scribe.at(), self.words)
+
+
+class Happens(NamedTuple):
+    """Something that is no event."""
+
+    step: Step
+
+    def __call__(self, scribe: Scribe) -> Iterator[Step]:
+        """Yield it."""
+        del scribe
+        yield self.step
+
+
+SAID: list[Callable[[int, str], Event]] = [
+    lambda o, _: RunResumed(o, 3),
+    lambda o, _: RunPlanned(o, 8, 10, None),
+    lambda o, _: RunPlanned(o, None, None, 40),
+    lambda o, _: Hyperparameters(o, {"epochs": "8"}),
+    lambda o, _: EpochStarted(o),
+    lambda o, _: FinalValidationStarted(o),
+    lambda o, _: StepSkipped(o),
+    lambda o, _: StepSkipped(o, "scaler", 12),
+    lambda o, w: Recovery(o, "nan", w),
+    lambda o, w: Recovery(o, "oom", w),
+    StageChanged,
+    lambda o, _: CheckpointSaved(o, "last.pt"),
+    lambda o, _: CheckpointSaved(o, None, best=True),
+    CheckpointSkipped,
+    lambda o, w: Failure(o, "exception", w),
+    lambda o, w: Failure(o, "oom", w),
+    lambda o, w: Failure(o, "killed", w),
+    lambda o, w: Failure(o, "nan", w),
+    Interrupted,
+    lambda o, _: Interrupted(o, "KeyboardInterrupt"),
+    lambda o, _: ProcessExited(o, 0),
+    lambda o, _: ProcessExited(o, 1),
+    lambda o, _: ProcessExited(o, 137),
+    lambda o, _: ProcessExited(o, 143),
+    RunFinished,
+]
+
+# -- any history
+
+LOSS = st.sampled_from([0.5, 0.5, 0.4, 0.3, 5.5, 40.0, 0.0, -1.0, NAN, NAN, INF, -INF, 1e-12, 1e30, 1.7e308, 5e-324])
+METRIC = st.sampled_from([0.1, 0.31, 0.3154321, 0.6, 0.85, 0.0, -1.0, 1.0, NAN, INF, -INF, 1e30, 1e-300])
+NAME = st.sampled_from(["IoU", "IoU", "val_loss", "loss", "accuracy", "mAP50-95", "wer", "my loss", "data_time"])
+VRAM = st.sampled_from([None, None, 0.0, 1.0, 4.2, 4.2, 4.71, 11.0, -1.0, -1.0, 1e-9])
+EXTRA = st.sampled_from(
+    [None, None, ("vram_gb", 4.2), ("vram_gb", 4.71), ("vram_gb", -1.0), ("vram_gb", 1.0), ("lr", 1e-3), ("lr", 0.0),
+     ("lr", NAN), ("grad_norm", NAN), ("grad_norm", 1.5), ("grad_norm", INF), ("logged_at", BEGIN), ("eta", 3600.0),
+     ("logged_at", BEGIN + 9e5), ("IoU", 0.6), ("IoU", NAN), ("accuracy", 0.5)],
+)  # fmt: skip
+RATE = st.sampled_from([None, None, 2.0, 2.0, 0.01, 5000.0, 0.0, 1e-12])
+WORDS = st.sampled_from(
+    ["", "RuntimeError: boom", "CUDA out of memory, tried 2 GiB", "x" * 900, "a\tb", "\u26a0 \u5b8c\u4e86 ..."]
+)
+SECONDS = st.sampled_from([0.0, 1.0, 59.0, 300.0, 601.0, 1801.0, 7200.0, 200_000.0, -5.0])
+HOLDERS = st.sampled_from([None, (), (7,), (8, 7), (8,)])
+
+SCENES: st.SearchStrategy[Scene] = st.one_of(
+    st.builds(
+        Batches, st.lists(LOSS, min_size=1, max_size=4).map(tuple), st.integers(1, 12), st.sampled_from([4, 10, 120]),
+        RATE, EXTRA, st.booleans(), st.sampled_from([False, False, False, True]),
+    ),
+    st.builds(Turn, st.sampled_from([1, 1, 1, 0, -1, -3, 5, -99]), st.sampled_from([None, 8]), st.booleans()),
+    st.builds(Summary, st.lists(st.tuples(NAME, METRIC), max_size=3).map(tuple), VRAM, st.integers(1, 3)),
+    st.builds(
+        Epochs, st.integers(2, 8), st.sampled_from([0.2, 0.6, 0.9]), st.sampled_from([0.0, 0.05, -0.05, -0.2]),
+        st.sampled_from([0.5, 30.0]), st.integers(0, 8), st.sampled_from([0, 0, 10]),
+        st.sampled_from([(), (4.2, 4.2, 4.71), (-1.0, 1.0, 4.2), (-1.0,)]),
+    ),
+    st.builds(Session, st.booleans(), st.sampled_from("ab")),
+    st.builds(Said, st.sampled_from(SAID), WORDS),
+    st.builds(Said, st.sampled_from(SAID), WORDS),
+    st.builds(Happens, st.builds(Tick, SECONDS, HOLDERS, st.booleans())),
+    st.builds(Happens, st.one_of(
+        st.builds(Growth, SECONDS), st.builds(Closing, st.booleans()),
+        st.builds(Acknowledgement, st.integers(0, 3), st.sampled_from([False, False, True])),
+    )),
+)  # fmt: skip
+
+HOLD = st.sampled_from([Hold(), Hold(), Hold(600.0), Hold(2, "epochs"), Hold(6, "batches")])
+LIVES = st.builds(Life, HOLD, HOLD, st.sampled_from([None, None, *SEVERITIES]))
+BUILT_IN = [name for name in Rules._fields if name != "custom"]
+CUSTOM = [
+    CustomRule("my_iou", 'IoU < 0.5 and epoch > 2 or change("IoU", 2) < -0.3'),
+    CustomRule("my_loss", "loss > 3 * best.value or is_nan(loss)", message="the loss\nis \x1b[31mred\x1b[0m"),
+]
+SILENCES = st.sampled_from(
+    [(), (), (Silence("nan_*"),), (Silence(severity="warning", starts_at=BEGIN + 60, ends_at=BEGIN + 3600),)]
+)
+TUNED = Rules(
+    metric_decline=MetricDecline(epochs=2), loss_explosion=LossExplosion(batches=2), slowdown=Slowdown(batches=3),
+    plateau=Plateau(enabled=True, epochs=2), overfit=Overfit(enabled=True, epochs=2),
+    deadline=Deadline(at=Moment(BEGIN + 3600)), goal=Goal(value=0.84), frozen_metric=FrozenMetric(epochs=2),
+    checkpoint_unsaved=CheckpointUnsaved(epochs=2, missing=1),
+)  # fmt: skip
+"""Every rule is on, and fires within a few epochs."""
+
+
+class History(NamedTuple):
+    """What happens to a log, an event every `pace` seconds.
+
+    From the scene `live_from` on a clock is there; before the step `cut` the state is put aside, and taken up again.
+    """
+
+    chapters: list[list[Scene]]
+    live_from: int
+    cut: int
+    pace: float
+    lives: Mapping[str, Life]
+    silences: tuple[Silence, ...]
+
+    def config(self) -> Config:
+        """Return the settings under which it is watched."""
+        tuned = {name: getattr(TUNED, name)._replace(life=self.lives[name]) for name in BUILT_IN if name in self.lives}
+        custom = tuple(rule._replace(life=self.lives.get(rule.name, Life())) for rule in CUSTOM)
+        return Config(rules=TUNED._replace(**tuned, custom=custom), alerts=AlertSettings(silences=self.silences))
+
+    def steps(self) -> list[tuple[Step, bool]]:
+        """Return what happens in its order, and whether a clock is there."""
+        scribe = Scribe()
+        scenes = enumerate(chain.from_iterable(self.chapters))
+        return [(step, n >= self.live_from) for n, scene in scenes for step in scene(scribe)]
+
+
+HISTORIES = st.builds(
+    History, st.lists(st.lists(SCENES, min_size=1, max_size=8), min_size=1, max_size=6), st.sampled_from([0, 0, 0, 5, 99]), st.integers(0, 80), st.sampled_from([0.0, 1.0, 30.0]),
+    st.dictionaries(st.sampled_from([*BUILT_IN, *(rule.name for rule in CUSTOM)]), LIVES, max_size=6), SILENCES,
+)  # fmt: skip
+
+# -- watching it
+
+
+class Told(NamedTuple):
+    """A notice as it was when it came."""
+
+    run: str
+    rule: str
+    key: str
+    id: str
+    state: str
+    severity: Severity
+    message: str
+    started_at: float | None
+    resolved_at: float | None
+    suppressed: tuple[str, ...]
+
+
+def told_of(run: str, alert: Alert) -> Told:
+    """Return what *alert* of *run* says now."""
+    return Told(
+        run, alert.rule, alert.key, alert.id, alert.state, alert.severity, alert.message, alert.started_at,
+        alert.resolved_at, alert.suppressed,
+    )  # fmt: skip
+
+
+@dataclass
+class Watcher:
+    """Plays a history to a pipeline, and writes down what it tells."""
+
+    pipeline: LogPipeline
+    pace: float
+    now: float = BEGIN
+    told: list[Told] = field(default_factory=list)
+
+    def take(self, step: Step, is_live: bool, number: int) -> None:
+        """Let *step* happen, the one of this number."""
+        self.now += step.seconds if isinstance(step, Tick | Growth) else self.pace
+        now = self.now if is_live else None
+        for run, notice in self._notices(step, now, number):
+            if isinstance(notice, Alert):
+                self.told.append(told_of(run.id, notice))
+                check_words(notice)
+
+    def _notices(self, step: Step, now: float | None, number: int) -> Iterator[Notice]:
+        pipeline = self.pipeline
+        match step:
+            case Tick() | Acknowledgement() if now is None:
+                return iter(())
+            case Tick():
+                holders = None if step.holders is None else [Process(p, "python", BEGIN) for p in step.holders]
+                return pipeline.tick(now or 0.0, None, holders, step.has_looked)
+            case Growth():
+                return pipeline.feed(Chunk(OFFSET * number, b""), now)
+            case Closing():
+                return pipeline.finish(now, step.only_planned)
+            case Acknowledgement():
+                firing = pipeline.firing
+                if firing:
+                    alert = firing[step.index % len(firing)]
+                    assert pipeline.acknowledge(alert.id, None if step.back else now) is alert
+                return iter(())
+            case _:
+                growth = pipeline.feed(Chunk(step.offset, b""), now)
+                return chain(growth, pipeline.tell(step, now, number, is_sample=number % 3 == 0))
+
+
+def watch(history: History, cut: int | None = None, check: Callable[[Watcher], None] = lambda _: None) -> Watcher:
+    """Play *history*, putting the state aside at the step *cut*; *check* after each step."""
+    config = history.config()
+    watcher = Watcher(LogPipeline("x.log", config), history.pace)
+    for number, (step, is_live) in enumerate(history.steps(), start=1):
+        if number == cut:
+            state = load_state(dump_state(watcher.pipeline.state))
+            assert state is not None
+            watcher.pipeline = LogPipeline("x.log", config, state)
+        watcher.take(step, is_live, number)
+        check(watcher)
+    return watcher
+
+
+# -- what must hold
+
+
+def check_words(alert: Alert) -> None:
+    """Check that an alert can be printed in one line and put into JSON."""
+    assert alert.message.strip()
+    assert not {unicodedata.category(c) for c in alert.message} & {"Cc", "Zl", "Zp", "Cs"}, alert.message
+    for value in alert.evidence.values():
+        assert type(value) in (int, float, str, type(None)), alert.evidence
+    json.dumps(alert.evidence)
+
+
+def check_open(watcher: Watcher) -> None:
+    """Check that what is pending or fires now does so once."""
+    pipeline = watcher.pipeline
+    assert [a.state for a in pipeline.open] == [a.state for a in pipeline.firing] + ["pending"] * (
+        len(pipeline.open) - len(pipeline.firing)
+    )
+    open_now = [(alert.rule, alert.key) for alert in pipeline.open]
+    assert len({*open_now}) == len(open_now)
+    assert len({alert.id for alert in pipeline.open}) == len(open_now)
+
+
+def check_told(watcher: Watcher) -> None:
+    """Check that firing and resolved alternate, and that what was told is what there is."""
+    lives: dict[tuple[str, str, str], list[Told]] = defaultdict(list)
+    for notice in watcher.told:
+        known = lives[notice.run, notice.rule, notice.key]
+        before = known[-1] if known and known[-1].state == "firing" else None
+        if before is None:
+            assert notice.state == "firing"
+            known.append(notice)
+            continue
+        assert notice.id == before.id
+        if notice.state == "firing":
+            assert SEVERITIES.index(notice.severity) > SEVERITIES.index(before.severity)
+        known[-1] = notice
+    pipeline = watcher.pipeline
+    there = [told_of(run.id, alert) for run in pipeline.runs for alert in pipeline.alerts_of(run)]
+    assert Counter(map(essence, there)) == Counter(map(essence, chain.from_iterable(lives.values())))
+
+
+def essence(notice: Told) -> tuple[object, ...]:
+    """Return what of a notice does not change until the next one."""
+    return (*notice[:6], notice.started_at, notice.resolved_at)
+
+
+def test_a_thousand_histories() -> None:
+    """Whatever happens to a log: no rule stumbles, every change of an alert is told once, and a restart is no news."""
+    fired: Counter[str] = Counter()
+
+    @settings(repeatable, max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
+    @given(HISTORIES)
+    def check(history: History) -> None:
+        straight = watch(history, check=check_open)
+        check_told(straight)
+        again = watch(history, history.cut)
+        assert again.told == straight.told
+        assert outcome(again.pipeline) == outcome(straight.pipeline)
+        fired.update({notice.rule for notice in straight.told})
+
+    check()
+    assert fired.keys() == {*BUILT_IN, *(rule.name for rule in CUSTOM)}
