@@ -88,7 +88,7 @@ class MetricDecline(NamedTuple):
     life: Life = Life()
     epochs: int = 3
     critical_percent: float = 5.0
-    min_percent: float = 0.2
+    min_percent: float = 0.5
     noise: float = 0.01
     restart: float = 2.0
 

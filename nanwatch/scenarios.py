@@ -244,7 +244,10 @@ def _expected(data: Any, place: str) -> list[Mapping[str, Any]] | None:
 
 
 def _seconds(value: Any) -> float:
-    return float(parse_duration(value)) if isinstance(value, str) else float(value)
+    try:
+        return float(parse_duration(value)) if isinstance(value, str) else float(value)
+    except ValueError:
+        raise ValueError(f"at: expected seconds or a duration such as '10m', found {value!r}") from None
 
 
 def _writer(value: Any) -> Process | bool | None:

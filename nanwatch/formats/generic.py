@@ -271,6 +271,10 @@ class Generic:
     def _events(self, text: str, fields: Fields, offset: int, validation: bool) -> list[Event]:
         time = _EPOCH_TIME.search(text)
         if validation and not fields.losses.keys() & {n for n in fields.losses if is_training(n)}:
+            phased = _PHASED.match(text)
+            if phased and int(phased["n"]) + 1 < int(phased["total"]):
+                self.matched = "validation under way"  # of few batches: no result yet
+                return []
             self.matched = "validation"
             metrics = {_val_name(n): v for n, v in {**fields.losses, **fields.metrics}.items()}
             return [ValidationDone(offset, fields.epoch, fields.step, metrics=metrics)]

@@ -40,8 +40,9 @@ class Rule:
         missing = self._missing([e for e in rows if e is not run.current])
         if missing and not (run.current is not None and run.current.saves):
             yield Finding(
-                self.name, "warning", f"no checkpoint saved for {len(missing)} epochs; until epoch {last} each was saved",
-                "silent", missing[-1].epoch, None, run.offset, {"last_saved_epoch": last, "epochs": len(missing)},
+                self.name, "warning",
+                f"no checkpoint saved for {len(missing)} epochs; until epoch {last} each was saved", "silent",
+                missing[-1].epoch, None, run.offset, {"last_saved_epoch": last, "epochs": len(missing)},
             )  # fmt: skip
 
     def _missing(self, ended: list[Epoch]) -> list[Epoch]:

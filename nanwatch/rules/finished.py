@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nanwatch.config import Switch
 from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Run
+from nanwatch.rules.words import when
 
 
 class Rule:
@@ -25,9 +26,9 @@ class Rule:
             return
         best = ""
         if run.best is not None:
-            at = "" if run.best.epoch is None else f" at epoch {run.best.epoch}"
-            best = f", best {run.best.metric} {run.best.value:.4g}{at}"
-        nan = f", {run.nan_batches:,} NaN batches" if run.nan_batches else ", no NaN"
+            best = f", best {run.best.metric} {run.best.value:.4g}{when(run, run.best.epoch)}"
+        unit = "batch" if run.nan_batches == 1 else "batches"
+        nan = f", {run.nan_batches:,} NaN {unit}" if run.nan_batches else ", no NaN"
         yield Finding(
             self.name, "info", f"finished{best}{nan}", "", run.epoch, None, run.finished_offset,
             {"nan_batches": run.nan_batches, "grad_skips": run.grad_skips},

@@ -48,7 +48,7 @@ class Rule:
         values = ", ".join(f"{name} {value:.4g}" for name, value in [*able.items()][:3])
         yield Finding(
             self.name, "warning",
-            f"validation gave the same to the last digit {len(same)} times in a row, since epoch {first.epoch}: {values}",
+            f"validation is the same to the last digit {len(same)} times in a row, since epoch {first.epoch}: {values}",
             f"since {first.epoch}", last.epoch, None, run.offset,
             {"since_epoch": first.epoch, "epochs": len(same), **dict([*able.items()][:6])},
         )  # fmt: skip

@@ -50,7 +50,7 @@ class Rule:
         if hoped is not None and sign * (hoped - goal) < 0:
             yield Finding(
                 self.name, "info",
-                f"{name} will hardly reach {goal:.4g}: best {best:.4g}, by the end {hoped:.4g} at twice its present trend",
+                f"{name} will hardly reach {goal:.4g}: best {best:.4g}, by the end {hoped:.4g} at twice its trend",
                 "out of reach", values[-1][0], None, run.offset,
                 {"metric": name, "goal": goal, "best": best, "hoped": round(hoped, 6)},
             )  # fmt: skip

@@ -10,10 +10,10 @@ from nanwatch.model.run import Change, Run
 
 
 class Rule:
-    """Fires when the trainer says that it recovers, resolves when another epoch begins."""
+    """Fires when the trainer says that it recovers, or trains on all the same; resolves when another epoch begins."""
 
     name = "oom_recovered"
-    wakes = Change.FAILURE | Change.EPOCH
+    wakes = Change.FAILURE | Change.END | Change.EPOCH
 
     def __init__(self, settings: Switch) -> None:
         self.settings = settings

@@ -28,7 +28,8 @@ class Rule:
         for epoch, times in lost.items():
             last = times[-1]
             yield Finding(
-                self.name, "warning", _words(last, len(times)), f"epoch {epoch}", epoch, times[0].batch, times[0].offset,
+                self.name, "warning", _words(last, len(times)), f"epoch {epoch}",
+                epoch, times[0].batch, times[0].offset,
                 {"from_epoch": epoch, "to_epoch": last.to_epoch, "times": len(times)},
             )  # fmt: skip
 
@@ -41,4 +42,3 @@ def _words(back: Rollback, times: int) -> str:
     else:
         text = f"went back from epoch {back.from_epoch}{at} to epoch {back.to_epoch}{again}"
     return f"{text}: {back.said[:120]}" if back.said else f"{text}, and did not say why"
-

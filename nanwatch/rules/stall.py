@@ -12,6 +12,8 @@ from nanwatch.rules.words import duration, recent_rows, where_it_stands
 
 _SURVIVED = 1.5
 """Times a silence that ended by itself, or that a session is old: so long it may last."""
+_BETWEEN_LINES_S = 60.0
+"""Shorter silences may be those between the lines of one epoch, and tell nothing of the one until the next."""
 _DONE = 0.999
 _LONGEST_VALIDATION_S = 7200.0
 
@@ -42,7 +44,7 @@ class Rule:
         row, process = run.current, run.process
         share = row.batch / row.batches if row is not None and row.batches else None
         where = "at its start" if _is_starting(run) else where_it_stands(run)
-        before = f" (longest healthy silence so far: {duration(run.longest_silence)})" if run.longest_silence >= 1 else ""
+        before = f" (longest healthy silence: {duration(run.longest_silence)})" if run.longest_silence >= 1 else ""
         yield Finding(
             self.name, "critical", f"{_who(run)}silent for {duration(run.silence)} {where}{before}", "",
             run.epoch, run.batch, run.offset,
@@ -51,7 +53,6 @@ class Rule:
                 "longest_silence_seconds": round(run.longest_silence, 1),
                 "percent_of_epoch": None if share is None else int(100 * share),
                 "pid": process.pid if process is not None and process.alive else None,
-                "command": process.command if process is not None else None,
                 "cpu_percent": None if process is None or process.cpu is None else round(process.cpu),
                 "held_open": None if run.is_held is None else int(run.is_held),
             },
@@ -61,7 +62,7 @@ class Rule:
 def patience_of(run: Run, settings: Stall) -> float:
     """Return the seconds of silence that say nothing yet in *run*."""
     rhythm = max(run.longest_silence, _told_rhythm(run))
-    is_known = not _is_starting(run) and (_shows_batches(run) or rhythm > 0)
+    is_known = not _is_starting(run) and (_shows_batches(run) or rhythm >= _BETWEEN_LINES_S)
     least = settings.silence if is_known else max(settings.silence, settings.startup)
     survived = _SURVIVED * max(run.longest_pause, _session(run))
     return max(least, settings.times * rhythm, survived, _validation(run))
@@ -82,7 +83,8 @@ def _told_rhythm(run: Run) -> float:
         # Between two frames of a bar nothing is silent; lines tell how many batches they are apart.
         return median(s.batches * s.seconds for s in run.stretches) if run.stretches and run.elapsed is None else 0.0
     told = max((e.seconds or 0.0 for e in recent_rows(run)), default=0.0)
-    if run.resumes or run.epoch is None or run.first_epoch is None:
+    is_watched = run.longest_pause >= _BETWEEN_LINES_S
+    if is_watched or run.resumes or run.epoch is None or run.first_epoch is None:
         return told
     return max(told, _session_seconds(run) / (run.epoch - run.first_epoch + 1))
 
@@ -94,9 +96,10 @@ def _session(run: Run) -> float:
     cannot be told from those of the one that it goes on with.
     """
     came_at_once = run.started_at is not None and run.started_at == run.updated_at and not run.longest_pause
-    if not came_at_once and (not run.resumes or _shows_batches(run)):
+    is_resumed = bool(run.resumes) and not _shows_batches(run) and run.longest_pause < _BETWEEN_LINES_S
+    if not came_at_once and not is_resumed:
         return 0.0
-    told = sum(e.seconds or 0.0 for e in recent_rows(run)) if came_at_once else 0.0
+    told = sum(e.seconds or 0.0 for e in recent_rows(run) if not e.batch) if came_at_once else 0.0
     return max(told, _session_seconds(run))
 
 
@@ -120,4 +123,5 @@ def _who(run: Run) -> str:
         return "no process holds the log open, " if run.is_held is False else ""
     if not process.alive:
         return f"pid {process.pid} has exited, "
-    return f"alive, pid {process.pid}, " + ("" if process.cpu is None else f"{process.cpu:.0f} % CPU, ")
+    cpu = "" if process.cpu is None else f"{process.cpu:.0f} % CPU, "
+    return f"alive, pid {process.pid}, {cpu}"

@@ -63,13 +63,15 @@ class LogRuns:
         are a *sample*: the others may be passed over.
         """
         before = self.current
-        ended = has_ended(before)
+        ended, told, told_line = has_ended(before), before.offset, before.line
         change = self._apply(event, is_sample)
         run = self.current
         if ended and not has_ended(before):
             change |= Change.END  # training goes on: what told of the end must be asked again
         run.offset, run.line = event.offset, line
-        if change & ~_PASSING or event.offset == run.nan_offset:
+        if change & Change.EPOCH:
+            _remember_line(run, told, told_line)  # what the epoch before ended with
+        if change & ~_PASSING or _is_onset(run, event.offset):
             _remember_line(run, event.offset, line)
         if now is not None:
             run.updated_at = now
@@ -316,6 +318,11 @@ def _went_back(run: Run, epoch: int | None) -> bool:
 
 def _just_resumed(run: Run) -> bool:
     return run.resumes > 0 and run.batch == 0
+
+
+def _is_onset(run: Run, offset: int) -> bool:
+    row = run.current
+    return offset == run.nan_offset or (row is not None and offset == row.nan_offset)
 
 
 def _remember_line(run: Run, offset: int, line: int) -> None:

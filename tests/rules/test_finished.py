@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import math
 
-from nanwatch.model.event import BatchDone, EpochDone, Event, Failure, Interrupted, RunFinished, RunResumed
+from nanwatch.model.event import (
+    BatchDone,
+    EpochDone,
+    Event,
+    Failure,
+    Interrupted,
+    RunFinished,
+    RunResumed,
+    ValidationDone,
+)
 from tests.support.logs import bars, capture, findings, told
 
 EPOCHS: list[Event] = [EpochDone(n, n, metrics={"IoU": v}) for n, v in [(1, 0.5), (2, 0.6), (3, 0.55)]]
@@ -16,7 +25,9 @@ def test_fires() -> None:
     assert (finding.severity, finding.offset, finding.epoch) == ("info", 9, 3)
     assert finding.message == "finished, best IoU 0.6 at epoch 2, no NaN"
     bad = BatchDone(5, epoch=4, batch=1, losses={"loss": math.nan})
-    assert findings("finished", *EPOCHS, bad, RunFinished(9))[0].message.endswith("1 NaN batches")
+    assert findings("finished", *EPOCHS, bad, RunFinished(9))[0].message.endswith(", 1 NaN batch")
+    steps = ValidationDone(1, step=250, metrics={"val_acc": 0.7})
+    assert findings("finished", steps, RunFinished(9))[0].message == "finished, best val_acc 0.7 at step 250, no NaN"
 
 
 def test_look_alikes() -> None:
