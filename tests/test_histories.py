@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nanwatch.alerts.dispatch import Reason, decide, mark_told
 from nanwatch.config import (
     AlertSettings,
     CheckpointUnsaved,
@@ -31,6 +33,7 @@ from nanwatch.config import (
     Plateau,
     Rules,
     Slowdown,
+    Switch,
 )
 from nanwatch.model.alert import SEVERITIES, Alert, Severity, Silence
 from nanwatch.model.event import (
@@ -64,6 +67,8 @@ NAN, INF = math.nan, math.inf
 BEGIN = 1_700_000_000.0
 OFFSET = 40
 """Bytes of each frame."""
+REPEAT = 3600.0
+"""Seconds after which people are told again."""
 
 # -- what happens besides events
 
@@ -89,9 +94,9 @@ class Closing(NamedTuple):
 
 
 class Acknowledgement(NamedTuple):
-    """Somebody acknowledges the alert of this index among those that fire, or takes that back."""
+    """Somebody acknowledges the alert of this number among those that fire, or takes that back."""
 
-    index: int
+    which: int
     back: bool
 
 
@@ -122,7 +127,7 @@ class Batches(NamedTuple):
     """A stretch of batches, each with one of the losses in turn."""
 
     losses: tuple[float, ...]
-    count: int
+    number: int
     total: int
     rate: float | None
     extra: tuple[str, float] | None
@@ -131,7 +136,7 @@ class Batches(NamedTuple):
 
     def __call__(self, scribe: Scribe) -> Iterator[Step]:
         """Yield them."""
-        for n in range(self.count):
+        for n in range(self.number):
             scribe.batch += 1
             scribe.step += 1
             yield self._batch(scribe, self.losses[n % len(self.losses)])
@@ -203,7 +208,7 @@ class Summary(NamedTuple):
 class Epochs(NamedTuple):
     """A few epochs in a row, a line each, whose metric and losses follow a trend."""
 
-    count: int
+    number: int
     metric: float
     by: float
     loss: float
@@ -214,7 +219,7 @@ class Epochs(NamedTuple):
     def __call__(self, scribe: Scribe) -> Iterator[Step]:
         """Yield them."""
         metric, loss = self.metric, self.loss
-        for n in range(self.count):
+        for n in range(self.number):
             scribe.epoch = (scribe.epoch or 0) + 1
             scribe.batch = self.batches
             if self.batches:
@@ -366,7 +371,8 @@ class History(NamedTuple):
 
 
 HISTORIES = st.builds(
-    History, st.lists(st.lists(SCENES, min_size=1, max_size=8), min_size=1, max_size=6), st.sampled_from([0, 0, 0, 5, 99]), st.integers(0, 80), st.sampled_from([0.0, 1.0, 30.0]),
+    History, st.lists(st.lists(SCENES, min_size=1, max_size=8), min_size=1, max_size=6),
+    st.sampled_from([0, 0, 0, 5, 99]), st.integers(0, 80), st.sampled_from([0.0, 1.0, 30.0]),
     st.dictionaries(st.sampled_from([*BUILT_IN, *(rule.name for rule in CUSTOM)]), LIVES, max_size=6), SILENCES,
 )  # fmt: skip
 
@@ -404,6 +410,7 @@ class Watcher:
     pace: float
     now: float = BEGIN
     told: list[Told] = field(default_factory=list)
+    messages: list[tuple[str, str, str, Reason]] = field(default_factory=list)
 
     def take(self, step: Step, is_live: bool, number: int) -> None:
         """Let *step* happen, the one of this number."""
@@ -413,6 +420,15 @@ class Watcher:
             if isinstance(notice, Alert):
                 self.told.append(told_of(run.id, notice))
                 check_words(notice)
+        self._tell_people(now)
+
+    def _tell_people(self, now: float | None) -> None:
+        for run in self.pipeline.runs:
+            for alert in self.pipeline.alerts_of(run):
+                reason = decide(alert, now, REPEAT)
+                if reason is not None:
+                    self.messages.append((run.id, alert.rule, alert.key, reason))
+                    mark_told(alert, now)
 
     def _notices(self, step: Step, now: float | None, number: int) -> Iterator[Notice]:
         pipeline = self.pipeline
@@ -429,7 +445,7 @@ class Watcher:
             case Acknowledgement():
                 firing = pipeline.firing
                 if firing:
-                    alert = firing[step.index % len(firing)]
+                    alert = firing[step.which % len(firing)]
                     assert pipeline.acknowledge(alert.id, None if step.back else now) is alert
                 return iter(())
             case _:
@@ -491,6 +507,15 @@ def check_told(watcher: Watcher) -> None:
     pipeline = watcher.pipeline
     there = [told_of(run.id, alert) for run in pipeline.runs for alert in pipeline.alerts_of(run)]
     assert Counter(map(essence, there)) == Counter(map(essence, chain.from_iterable(lives.values())))
+    check_messages(watcher, lives)
+
+
+def check_messages(watcher: Watcher, lives: Mapping[tuple[str, str, str], list[Told]]) -> None:
+    """Check that people were told of a beginning and of an end at most once for each of the *lives*."""
+    for (*name, reason), count in Counter(watcher.messages).items():
+        known = lives[name[0], name[1], name[2]]
+        if reason in ("first", "resolved"):
+            assert count <= sum(reason == "first" or life.state == "resolved" for life in known)
 
 
 def essence(notice: Told) -> tuple[object, ...]:
@@ -508,9 +533,110 @@ def test_a_thousand_histories() -> None:
         straight = watch(history, check=check_open)
         check_told(straight)
         again = watch(history, history.cut)
-        assert again.told == straight.told
+        assert (again.told, again.messages) == (straight.told, straight.messages)
         assert outcome(again.pipeline) == outcome(straight.pipeline)
         fired.update({notice.rule for notice in straight.told})
 
     check()
     assert fired.keys() == {*BUILT_IN, *(rule.name for rule in CUSTOM)}
+
+
+# -- what such histories have shown
+
+
+def alerts_in(pipeline: LogPipeline, *events: Event, now: float = BEGIN) -> list[Told]:
+    """Return what *pipeline* tells of alerts when *events* happen at *now*."""
+    seen = chain.from_iterable(pipeline.tell(event, now) for event in events)
+    return [told_of(run.id, notice) for run, notice in seen if isinstance(notice, Alert)]
+
+
+def epoch_lines(*values: dict[str, float], vram: tuple[float, ...] = ()) -> list[Event]:
+    """Return an epoch's line for each of *values*: losses and a metric, and memory where *vram* tells it."""
+    return [
+        EpochDone(
+            OFFSET * n, n, None, {k: v for k, v in found.items() if "loss" in k},
+            {k: v for k, v in found.items() if "loss" not in k}, None, vram[n - 1] if vram else None,
+        )
+        for n, found in enumerate(values, start=1)
+    ]  # fmt: skip
+
+
+def test_a_kept_alert_ends_without_its_rule_being_woken() -> None:
+    """An alert that is kept for some batches after its finding is gone ends with the batch that completes them."""
+    config = Config(rules=Rules(oom=Switch(life=Life(keep=Hold(6, "batches")))))
+    pipeline = LogPipeline("x.log", config)
+    batches = [BatchDone(OFFSET * (n + 1), 1, batch=n, batches=10, losses={"loss": 0.5}) for n in range(1, 10)]
+    told = alerts_in(pipeline, Failure(1, "oom", "out of memory"), *batches)
+    assert [(notice.rule, notice.state) for notice in told] == [("oom", "firing"), ("oom", "resolved")]
+
+
+def test_a_later_run_leaves_an_earlier_one_alone() -> None:
+    """Settings and the process of a new run are not written into the run before it."""
+    pipeline = LogPipeline("x.log")
+    lines = epoch_lines({"loss": 0.5}, {"loss": 0.4})
+    alerts_in(pipeline, Hyperparameters(0, {"name": "a"}), *lines)
+    list(pipeline.tick(BEGIN, BEGIN, [Process(7, "python", BEGIN)], has_looked=True))
+    alerts_in(pipeline, SessionStarted(200), *lines, Hyperparameters(300, {"name": "b"}))
+    list(pipeline.tick(BEGIN + 1, BEGIN, [], has_looked=True))
+    first, second = pipeline.runs
+    assert (first.hyperparameters, second.hyperparameters) == ({"name": "a"}, {"name": "b"})
+    assert first.process is not None
+    assert second.process is not None
+    assert (first.process.alive, second.process.alive) == (True, False)
+
+
+@pytest.mark.parametrize("vram", [(-1.0, 1.0, 4.2), (-1.0, 4.2, 4.2)])
+def test_a_negative_amount_of_memory_is_none(vram: tuple[float, ...]) -> None:
+    """A trainer that prints -1 where it cannot tell its memory has said nothing of it."""
+    lines = epoch_lines(*[{"loss": 0.5}] * 3, vram=vram)
+    told = alerts_in(LogPipeline("x.log"), *lines)
+    assert all(notice.rule == "vram_jump" and " -1 " not in notice.message for notice in told)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Failure(OFFSET, "exception", "ValueError: a\tb"),
+        Failure(OFFSET, "oom", "CUDA\tout of memory"),
+        Recovery(OFFSET, "oom", "a\tb"),
+        Recovery(OFFSET, "nan", "a\tb"),
+        CheckpointSkipped(OFFSET, "a\tb"),
+        Interrupted(OFFSET, "a\tb"),
+    ],
+)
+def test_a_tab_of_the_log_stays_out_of_messages(event: Event) -> None:
+    """What a message quotes of the log is printed in one line, tabs included."""
+    told = alerts_in(LogPipeline("x.log"), EpochStarted(0, 3), event)
+    assert len(told) == 1
+    assert told[0].message.isprintable()
+
+
+def test_one_cause_has_one_message_at_its_end() -> None:
+    """A burst of NaN and its first batch end together: the burst speaks for both, at its beginning and at its end."""
+    watcher = Watcher(LogPipeline("x.log"), 1.0)
+    for n, loss in enumerate((0.5, NAN, NAN, NAN), start=1):
+        watcher.take(BatchDone(OFFSET * n, 1, batch=n, batches=10, losses={"loss": loss}), True, n)
+    watcher.take(BatchDone(OFFSET * 5, 2, batch=1, batches=10, losses={"loss": 0.5}), True, 5)
+    assert [(rule, reason) for _, rule, _, reason in watcher.messages] == [
+        ("nan_loss", "first"), ("nan_burst", "first"), ("nan_burst", "resolved"),
+    ]  # fmt: skip
+
+
+def test_an_acknowledgement_taken_back_ends_no_silence() -> None:
+    """A silence that has an end keeps an alert quiet until then, whoever takes back what."""
+    pipeline = LogPipeline("x.log", Config(alerts=AlertSettings(silences=(Silence(ends_at=BEGIN + 60),))))
+    (crash,) = alerts_in(pipeline, Failure(OFFSET, "exception", "boom"))
+    pipeline.acknowledge(crash.id, BEGIN)
+    pipeline.acknowledge(crash.id, None)
+    assert pipeline.firing[0].suppressed == ("silenced",)
+
+
+def test_a_silence_ends_whatever_rules_are_on() -> None:
+    """When its time is over, an alert is no longer silenced, also where no rule asks for the time."""
+    off = {name: getattr(Rules(), name)._replace(enabled=False) for name in BUILT_IN if name != "crash"}
+    alerts = AlertSettings(silences=(Silence(ends_at=BEGIN + 60),))
+    pipeline = LogPipeline("x.log", Config(rules=Rules(**off), alerts=alerts))
+    alerts_in(pipeline, Failure(OFFSET, "exception", "boom"))
+    assert pipeline.firing[0].suppressed == ("silenced",)
+    list(pipeline.tick(BEGIN + 60))
+    assert not pipeline.firing[0].suppressed
