@@ -12,7 +12,8 @@ from typing import NoReturn
 from nanwatch import __version__
 from nanwatch.errors import NanwatchError, UsageError
 
-_EPILOG = """exit codes: 0 fine; 2 wrong usage or config; 3 nothing to read; check-rules: 1 a scenario came out otherwise.
+_EPILOG = """exit codes: 0 fine; 2 wrong usage or config; 3 nothing to read.
+With check-rules: 1 a scenario came out otherwise.
 With summary --check: 0 healthy, 1 a warning fires, 2 a critical alert fires, 3 unknown."""
 
 

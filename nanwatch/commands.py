@@ -322,9 +322,8 @@ def _check(readings: list[LogReading]) -> int:
     from nanwatch.runs.status import status_of
     from nanwatch.views.contract import health_of
 
-    healths = [
-        health_of(r.alerts_of(run), status_of(run, r.alerts_of(run))) for r in readings for run in r.runs[-1:] if not r.problem
-    ]
+    told = [(run, r.alerts_of(run)) for r in readings for run in r.runs[-1:] if not r.problem]
+    healths = [health_of(alerts, status_of(run, alerts)) for run, alerts in told]
     if "critical" in healths:
         return 2
     if "warning" in healths:

@@ -13,6 +13,7 @@ from nanwatch.config import AlertSettings, Config, CustomRule, Duration, Hold, L
 from nanwatch.errors import UsageError
 from nanwatch.model.alert import SEVERITIES, Severity, Silence
 
+_DEFAULTS, _AT_ONCE = Rules(), Life()
 _TOP = ("logs", "rules", "alerts", "scenarios")
 _LIFE = {"for": "hold", "keep_firing_for": "keep", "severity": "severity"}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -66,7 +67,7 @@ def parse_duration(text: str) -> Duration:
     return Duration(sum(float(n) * _SECONDS[unit] for n, unit in re.findall(r"([\d.]+)([smhd])", text)))
 
 
-def parse_rules(data: object, place: str, base: Rules = Rules()) -> Rules:
+def parse_rules(data: object, place: str, base: Rules = _DEFAULTS) -> Rules:
     """Build the rules' settings from the TOML table at *place*; what it does not say is as in *base*.
 
     Raises:
@@ -132,7 +133,7 @@ def _custom(name: str, data: Mapping[str, object], place: str) -> CustomRule:
     return CustomRule(name, **own, life=_life(data, place), source=place)  # type: ignore[arg-type]
 
 
-def _life(data: Mapping[str, object], place: str, base: Life = Life()) -> Life:
+def _life(data: Mapping[str, object], place: str, base: Life = _AT_ONCE) -> Life:
     found: dict[str, Any] = {}
     for key, name in _LIFE.items():
         if key in data:

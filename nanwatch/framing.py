@@ -50,8 +50,8 @@ class FramerState:
 
     `pending` is the unfinished frame, whose first byte is at `offset` of the log; `lost` counts bytes of its
     text that were not kept, `gap` bytes of the log that are missing in it; `redrawn` tells that it overwrites
-    an earlier frame; `line` is the number of its line, `sampled` counts the samples up to it. `encoding` is None until the stream's first bytes have told; `undecoded` holds half a
-    character of UTF-16.
+    an earlier frame; `line` is the number of its line, `sampled` counts the samples up to it. `encoding` is None
+    until the stream's first bytes have told; `undecoded` holds half a character of UTF-16.
     """
 
     pending: bytes = b""

@@ -138,9 +138,7 @@ class LogPipeline:
             else:
                 yield from self._frame(part, now)
 
-    def tell(
-        self, event: Event, now: float | None = None, line: int = 1, is_sample: bool = False
-    ) -> Iterator[Notice]:
+    def tell(self, event: Event, now: float | None = None, line: int = 1, is_sample: bool = False) -> Iterator[Notice]:
         """Take *event*, seen at *now* in this *line*, as if the log had told it; yield what it leads to."""
         change = self.log_runs.apply(event, now, line, is_sample)
         run = self.log_runs.current

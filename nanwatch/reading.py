@@ -115,10 +115,10 @@ def _read(
     items = follower.poll()
     first = next(items, None)
     writing, writers = _writing(reading, follower, known, now)
-    if known is not None and first is None and follower.problem is None and known.writing is writing:
-        if not _may_change(known, config, reading.silence):
-            reading.runs, reading.alerts = _named(known.runs, reading.log), known.alerts
-            return
+    unchanged = first is None and follower.problem is None and known is not None and known.writing is writing
+    if known is not None and unchanged and not _may_change(known, config, reading.silence):
+        reading.runs, reading.alerts = _named(known.runs, reading.log), known.alerts
+        return
     # Only now is what reads frames needed: it costs more to load than all of the above.
     from nanwatch.pipeline import LogPipeline, dump_state, load_state
 
@@ -175,9 +175,7 @@ def note_time(pipeline: LogPipeline, path: Path, now: float, grew_at: float | No
         yield from _tick(pipeline, now, grew_at, writers_of(path))
 
 
-def _tick(
-    pipeline: LogPipeline, now: float, grew_at: float | None, writers: list[Writer] | None
-) -> Iterator[Notice]:
+def _tick(pipeline: LogPipeline, now: float, grew_at: float | None, writers: list[Writer] | None) -> Iterator[Notice]:
     """Tell the pipeline the time, who writes the log, and (if that is in doubt) whether its process works."""
     if pipeline.has_ended:
         return

@@ -254,7 +254,7 @@ def _writer(value: Any) -> Process | bool | None:
     if value is None or value is False:
         return value
     if not isinstance(value, Mapping):
-        raise ValueError("writer: expected { pid = 7, command = 'python', cpu = 100 }, or false")
+        raise TypeError("writer: expected { pid = 7, command = 'python', cpu = 100 }, or false")
     return Process(value["pid"], value.get("command", "python"), value.get("started", _START), value.get("cpu"))
 
 

@@ -114,7 +114,7 @@ def test_a_pattern_names_files_once(tmp_path: Path) -> None:
         ("[[scenario]]\nname='n'\n[[scenario.step]]\nevent = 'x'\nexpect = []", "'x' is none \\(known: batch_done"),
         ("[[scenario]]\nname='n'\n[[scenario.step]]\nevent = 'failure'\nexpect = []", "missing .* argument"),
         ("[[scenario]]\nname='n'\n[[scenario.step]]\nepooch = 1\nexpect = []", "epooch: not known here"),
-        ("[[scenario]]\nname='n'\n[[scenario.step]]\nat = 'x'\nexpect = []", "step 1: at: expected seconds or a duration"),
+        ("[[scenario]]\nname='n'\n[[scenario.step]]\nat = 'x'\nexpect = []", "step 1: at: expected seconds"),
         ("[[scenario]]\nname='n'\n[[scenario.step]]\nat=9\n[[scenario.step]]\nat=1\nexpect=[]", "does not go back"),
         ("[[scenario]]\nname='n'\n[[scenario.step]]\nwriter = 7\nexpect = []", "writer: expected"),
         ("[[scenario]", "s.toml: "),

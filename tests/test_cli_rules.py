@@ -25,7 +25,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_init_writes_a_config_that_is_right(capsys: pytest.CaptureFixture[str]) -> None:
     """It is written once, can be checked at once, and is not replaced unless that is asked for."""
     assert main(["init"]) == 0
-    assert capsys.readouterr().out == "wrote nanwatch.toml; check what you change with: nanwatch check-rules nanwatch.toml\n"
+    assert (
+        capsys.readouterr().out
+        == "wrote nanwatch.toml; check what you change with: nanwatch check-rules nanwatch.toml\n"
+    )
     assert main(["check-rules"]) == 0
     assert capsys.readouterr().out == "nanwatch.toml: 20 rules on, 2 off\n"
     assert main(["init"]) == 2

@@ -124,12 +124,12 @@ Scene = Callable[[Scribe], Iterable[Step]]
 
 
 class Batches(NamedTuple):
-    """A stretch of batches, each with one of the losses in turn."""
+    """A stretch of batches, each with one of the losses in turn, and one of the rates after the other."""
 
     losses: tuple[float, ...]
     number: int
     total: int
-    rate: float | None
+    rates: tuple[float, ...]
     extra: tuple[str, float] | None
     bar: bool
     counts_steps: bool
@@ -139,16 +139,18 @@ class Batches(NamedTuple):
         for n in range(self.number):
             scribe.batch += 1
             scribe.step += 1
-            yield self._batch(scribe, self.losses[n % len(self.losses)])
+            yield self._batch(scribe, n)
 
-    def _batch(self, scribe: Scribe, loss: float) -> BatchDone:
-        event = BatchDone(scribe.at(), scribe.epoch, losses={"loss": loss}, rate=self.rate, bar=self.bar)
+    def _batch(self, scribe: Scribe, n: int) -> BatchDone:
+        loss = self.losses[n % len(self.losses)]
+        rate = self.rates[n * len(self.rates) // self.number] if self.rates else None
+        event = BatchDone(scribe.at(), scribe.epoch, losses={"loss": loss}, rate=rate, bar=self.bar)
         if self.counts_steps:
             event.step, event.steps = scribe.step, 4 * self.total
         else:
             event.batch, event.batches = scribe.batch, self.total
-        if self.rate:
-            event.elapsed = scribe.batch / self.rate
+        if rate:
+            event.elapsed = scribe.batch / rate
         if self.extra is not None:
             name, value = self.extra
             if name in ("vram_gb", "lr", "grad_norm", "logged_at", "eta"):
@@ -247,14 +249,14 @@ class Said(NamedTuple):
 
 
 class Happens(NamedTuple):
-    """Something that is no event."""
+    """Something that is no event, or several such things."""
 
-    step: Step
+    steps: tuple[Step, ...]
 
     def __call__(self, scribe: Scribe) -> Iterator[Step]:
-        """Yield it."""
+        """Yield them."""
         del scribe
-        yield self.step
+        yield from self.steps
 
 
 SAID: list[Callable[[int, str], Event]] = [
@@ -296,7 +298,7 @@ EXTRA = st.sampled_from(
      ("lr", NAN), ("grad_norm", NAN), ("grad_norm", 1.5), ("grad_norm", INF), ("logged_at", BEGIN), ("eta", 3600.0),
      ("logged_at", BEGIN + 9e5), ("IoU", 0.6), ("IoU", NAN), ("accuracy", 0.5)],
 )  # fmt: skip
-RATE = st.sampled_from([None, None, 2.0, 2.0, 0.01, 5000.0, 0.0, 1e-12])
+RATES = st.sampled_from([(), (), (2.0,), (2.0, 0.01), (0.01, 5000.0), (0.0,), (1e-12,)])
 WORDS = st.sampled_from(
     ["", "RuntimeError: boom", "CUDA out of memory, tried 2 GiB", "x" * 900, "a\tb", "\u26a0 \u5b8c\u4e86 ..."]
 )
@@ -306,7 +308,7 @@ HOLDERS = st.sampled_from([None, (), (7,), (8, 7), (8,)])
 SCENES: st.SearchStrategy[Scene] = st.one_of(
     st.builds(
         Batches, st.lists(LOSS, min_size=1, max_size=4).map(tuple), st.integers(1, 12), st.sampled_from([4, 10, 120]),
-        RATE, EXTRA, st.booleans(), st.sampled_from([False, False, False, True]),
+        RATES, EXTRA, st.booleans(), st.sampled_from([False, False, False, True]),
     ),
     st.builds(Turn, st.sampled_from([1, 1, 1, 0, -1, -3, 5, -99]), st.sampled_from([None, 8]), st.booleans()),
     st.builds(Summary, st.lists(st.tuples(NAME, METRIC), max_size=3).map(tuple), VRAM, st.integers(1, 3)),
@@ -318,11 +320,12 @@ SCENES: st.SearchStrategy[Scene] = st.one_of(
     st.builds(Session, st.booleans(), st.sampled_from("ab")),
     st.builds(Said, st.sampled_from(SAID), WORDS),
     st.builds(Said, st.sampled_from(SAID), WORDS),
-    st.builds(Happens, st.builds(Tick, SECONDS, HOLDERS, st.booleans())),
-    st.builds(Happens, st.one_of(
+    st.builds(Happens, st.tuples(st.builds(Tick, SECONDS, HOLDERS, st.booleans()))),
+    st.builds(Happens, st.sampled_from([(Tick(1.0, (7,), True), Tick(60.0, (), True)), (Tick(700.0), Tick(5e4))])),
+    st.builds(Happens, st.tuples(st.one_of(
         st.builds(Growth, SECONDS), st.builds(Closing, st.booleans()),
         st.builds(Acknowledgement, st.integers(0, 3), st.sampled_from([False, False, True])),
-    )),
+    ))),
 )  # fmt: skip
 
 HOLD = st.sampled_from([Hold(), Hold(), Hold(600.0), Hold(2, "epochs"), Hold(6, "batches")])

@@ -88,7 +88,8 @@ def test_thresholds_are_the_configs(tmp_path: Path, writers: list[Writer]) -> No
     assert writers == []
     off = Rules()._replace(nan_loss=Rules().nan_loss._replace(enabled=False))
     path = write(tmp_path, yolo_story()[0])
-    assert {a.rule for a in read_log(path, Config(rules=off), None, NOW).alerts[1]} == {"nan_burst", "grad_skip", "vram_jump"}
+    found = read_log(path, Config(rules=off), None, NOW)
+    assert {a.rule for a in found.alerts[1]} == {"nan_burst", "grad_skip", "vram_jump"}
 
 
 def test_progress(tmp_path: Path, writers: list[Writer]) -> None:

@@ -26,13 +26,13 @@ START = 1_000_000.0
 class Scene:
     """A folder of logs, a watch on it, a clock and a wake that the test moves."""
 
-    def __init__(self, folder: Path, *patterns: str, every_event: bool = False, config: Config = Config()) -> None:
+    def __init__(self, folder: Path, *patterns: str, every_event: bool = False, config: Config | None = None) -> None:
         self.folder = folder
         self.clock, self.wake = ManualClock(START), ManualWake()
         self.writers: list[Writer] | None = None
         self.asked = 0
         tailer = Tailer([folder / p for p in patterns or ("*.log",)], self.wake, clock=self.clock)
-        self.watch = Watch(tailer, config, self.clock, every_event, find=self._find)
+        self.watch = Watch(tailer, config or Config(), self.clock, every_event, find=self._find)
 
     def _find(self, paths: Iterable[Path]) -> dict[Path, list[Writer] | None]:
         self.asked += 1

@@ -47,5 +47,6 @@ def acknowledge(alert: Alert, now: float) -> None:
 
 
 def unacknowledge(alert: Alert) -> None:
-    """Take an acknowledgement back."""
+    """Take an acknowledgement back; what else keeps the alert quiet still does."""
     alert.acknowledged_at = None
+    alert.suppressed = tuple(reason for reason in alert.suppressed if reason != "acknowledged")

@@ -9,6 +9,7 @@ from nanwatch.config import Hold, Life
 from nanwatch.model.alert import SEVERITIES, Alert, Finding, Mark, Severity
 
 _HISTORY = 2000
+_AT_ONCE = Life()
 
 
 class Alerts:
@@ -53,7 +54,7 @@ class Alerts:
         rule: str,
         findings: Iterable[Finding],
         now: Mark,
-        life: Life = Life(),
+        life: Life = _AT_ONCE,
         line_of: Callable[[int], int | None] = lambda _: None,
     ) -> list[Alert]:
         """Compare what *rule* finds at *now* with what is known; return the alerts that began, grew worse or ended.

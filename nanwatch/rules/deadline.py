@@ -52,7 +52,7 @@ def _seconds_left(run: Run) -> float | None:
     left = eta_of(run)
     if left is None or not math.isfinite(left):
         return None
-    if run.rate and (run.batches or run.steps):
+    if run.rate and math.isfinite(run.rate) and (run.batches or run.steps):
         usual = [s.seconds for s in run.stretches[-_LATEST:]]
         return left * run.rate * median(usual) if usual else left
     # What is told once an epoch does not shrink in between.

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from nanwatch.config import FrozenMetric
 from nanwatch.model.alert import Finding
-from nanwatch.model.names import direction_of, is_training, is_validation, role_of
+from nanwatch.model.names import direction_of, is_training, is_validation, plain
 from nanwatch.model.run import Change, Epoch, Run
 from nanwatch.rules.words import recent_rows
 
@@ -65,8 +65,14 @@ class Rule:
 
 def _measured(row: Epoch) -> dict[str, float]:
     """Return what was measured of the epoch, not of its training, nor what is but printed with it."""
-    found = {n: v for n, v in row.metrics.items() if role_of(n) in ("metric", "loss") and not is_training(n)}
-    return {n: v for n, v in found.items() if math.isfinite(v) and (direction_of(n) or is_validation(n))}
+    found = {n: v for n, v in row.metrics.items() if math.isfinite(v) and (direction_of(n) or is_validation(n))}
+    told = [plain(n) for n in found if is_validation(n)]
+    return {n: v for n, v in found.items() if is_validation(n) or not (is_training(n) or _has_twin(n, told))}
+
+
+def _has_twin(name: str, validated: list[str]) -> bool:
+    """Tell whether *name* is that of a training metric, because its validation's is told too: `acc` and `val_acc`."""
+    return any(other.endswith(plain(name)) for other in validated)
 
 
 def _is_told(row: Epoch) -> bool:

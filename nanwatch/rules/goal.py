@@ -9,6 +9,7 @@ from nanwatch.config import Goal
 from nanwatch.model.alert import Finding
 from nanwatch.model.names import direction_of, plain, role_of
 from nanwatch.model.run import Change, Epoch, Run
+from nanwatch.rules.words import measured
 
 _TREND = 10
 _HALF = 0.5
@@ -23,7 +24,7 @@ class Rule:
     """
 
     name = "goal"
-    wakes = Change.METRICS | Change.EPOCH
+    wakes = Change.METRICS | Change.EPOCH | Change.END
 
     def __init__(self, settings: Goal) -> None:
         self.settings = settings
@@ -71,7 +72,7 @@ def _values(run: Run, name: str) -> list[tuple[int, float]]:
     """Return what was measured of *name* by epoch, or by step where there are none; the best first seen stays."""
     best = run.best
     if name == run.primary_metric:
-        found = [(e.epoch, e.value) for e in run.evaluations]
+        found = [(e.epoch, e.value) for e in measured(run)]
         if best is not None and best.epoch is not None and (not found or best.epoch < found[0][0]):
             found.insert(0, (best.epoch, best.value))
     elif run.epoch is None:

@@ -43,7 +43,10 @@ class Rule:
             self.name, "critical" if row.skips_dense else "warning",
             f"{row.grad_skips:,} optimizer {steps} skipped in {where}{since}{ahead}",
             key_of(row), number_of(row), row.skip_first, row.skip_offset,
-            {"grad_skips": row.grad_skips, "by_scaler": row.skip_kinds.get("scaler", 0), "batches_seen": row.batch, "projected": end},
+            {
+                "grad_skips": row.grad_skips, "by_scaler": row.skip_kinds.get("scaler", 0),
+                "batches_seen": row.batch, "projected": end,
+            },
         )  # fmt: skip
 
     def _is_scaling(self, run: Run, row: Epoch) -> bool:

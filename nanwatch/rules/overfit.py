@@ -17,7 +17,7 @@ class Rule:
     """News after five such epochs in a row, resolves when one is not. Off unless it is asked for."""
 
     name = "overfit"
-    wakes = Change.METRICS | Change.EPOCH
+    wakes = Change.METRICS | Change.EPOCH | Change.END
 
     def __init__(self, settings: Overfit) -> None:
         self.settings = settings

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from nanwatch.config import Plateau
 from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Run
+from nanwatch.rules.words import measured
 
 
 class Rule:
     """News after 20 epochs without a better value, resolves with a better one. Off unless it is asked for."""
 
     name = "plateau"
-    wakes = Change.METRICS | Change.EPOCH
+    wakes = Change.METRICS | Change.EPOCH | Change.END
 
     def __init__(self, settings: Plateau) -> None:
         self.settings = settings
@@ -21,7 +22,7 @@ class Rule:
     def evaluate(self, run: Run, now: float | None) -> Iterator[Finding]:
         """Yield at most one finding."""
         del now
-        best, history = run.best, run.evaluations
+        best, history = run.best, measured(run)
         if best is None or best.epoch is None or not history:
             return
         later = sum(1 for item in history if item.epoch > best.epoch)

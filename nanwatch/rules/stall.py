@@ -7,6 +7,7 @@ from statistics import median
 
 from nanwatch.config import Stall
 from nanwatch.model.alert import Finding
+from nanwatch.model.outlook import progress_of
 from nanwatch.model.run import Change, Run
 from nanwatch.rules.words import duration, recent_rows, where_it_stands
 
@@ -34,7 +35,9 @@ class Rule:
     def evaluate(self, run: Run, now: float | None) -> Iterator[Finding]:
         """Yield at most one finding."""
         del now
-        if run.silence is None or run.silence == 0 or run.finished or run.failure or run.interrupted:
+        if not run.silence or run.silence <= self.settings.silence:
+            return
+        if run.finished or run.failure or run.interrupted:
             return
         if run.epoch is None and run.step is None and not run.hyperparameters:
             return
@@ -62,8 +65,9 @@ class Rule:
 def patience_of(run: Run, settings: Stall) -> float:
     """Return the seconds of silence that say nothing yet in *run*."""
     rhythm = max(run.longest_silence, _told_rhythm(run))
-    is_known = not _is_starting(run) and (_shows_batches(run) or rhythm >= _BETWEEN_LINES_S)
-    least = settings.silence if is_known else max(settings.silence, settings.startup)
+    is_known = _shows_batches(run) or rhythm >= _BETWEEN_LINES_S
+    is_under_way = not _is_starting(run) and progress_of(run) != 1.0  # what comes before and after is not told
+    least = settings.silence if is_known and is_under_way else max(settings.silence, settings.startup)
     survived = _SURVIVED * max(run.longest_pause, _session(run))
     return max(least, settings.times * rhythm, survived, _validation(run))
 

@@ -27,7 +27,7 @@ class Rule:
         if row is None:
             return
         earlier = [e for e in recent_rows(run) if e is not row and e.offset >= run.stage_offset]
-        before = [e.vram_gb for e in earlier if e.vram_gb]
+        before = [e.vram_gb for e in earlier if e.vram_gb and e.vram_gb > 0]
         if not before:
             return
         usual = median(before)

@@ -12,6 +12,7 @@ SPIKE = 10.0
 """How many times the usual loss a loss must be to count as a spike."""
 _WARM_UP = 100
 _RECENT = 16
+_FEW = 4
 _KEPT = 16
 
 
@@ -37,11 +38,16 @@ def watch_losses(run: Run, row: Epoch | None, event: BatchDone, is_sample: bool)
 
 
 def close_losses(run: Run, row: Epoch) -> None:
-    """Learn from what an epoch ended with; from then on its losses have a ceiling."""
+    """Learn from what an epoch ended with; from then on its losses have a ceiling, if they were seen a few times.
+
+    The last batch alone may have been a lucky one; and an epoch of the stage before tells nothing of this one.
+    """
+    if row.offset < run.stage_offset:
+        return
     for name, value in {**row.losses, **row.means}.items():
         ceiling = run.ceilings.get(name, math.inf)
         if math.isfinite(value) and value <= ceiling:
-            _learn(run, name, value)
+            _learn(run, name, value, settle=len(run.recent.get(name, ())) + 1 >= _FEW)
 
 
 def forget_losses(run: Run) -> None:

@@ -33,7 +33,7 @@ def note_pace(run: Run, event: BatchDone, is_sample: bool) -> int:
 def close_pace(run: Run, row: Epoch) -> int:
     """End the stretch with its epoch: the next one's bar begins at nothing."""
     change = Change.NOTHING
-    if row.elapsed is not None:
+    if row.elapsed is not None and row.offset >= run.stage_offset:
         change = _end_stretch(run, row.batch, row.elapsed, run.offset)
     if row.batch:
         run.stretch_from = (0, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nanwatch.model.run import Process, Run
 from nanwatch.runs.ending import has_ended
@@ -67,10 +68,7 @@ def note_processes(run: Run, holders: Sequence[Process] | None) -> None:
         run.process = holders[0] if holders else None
         return
     same = next((p for p in holders if is_same(p, known)), None)
-    if same is not None:
-        run.process = same
-    else:
-        known.alive, known.cpu = False, None
+    run.process = same or replace(known, alive=False, cpu=None)
 
 
 def is_same(one: Process, other: Process) -> bool:

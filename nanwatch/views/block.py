@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 
 from nanwatch.model.names import role_of
+from nanwatch.model.outlook import eta_of, progress_of
 from nanwatch.model.run import Epoch, Run
 from nanwatch.rules.words import loss_row
-from nanwatch.model.outlook import eta_of, progress_of
 from nanwatch.views.epochs import table_lines
 from nanwatch.views.health import Health, RunView, firing, health, losses_of, sentence
 from nanwatch.views.page import Line, Page, Role, Span

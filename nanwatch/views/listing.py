@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from nanwatch.views.block import MARKS, STATUS_ROLES, epoch_of
 from nanwatch.model.outlook import eta_of, progress_of
+from nanwatch.views.block import MARKS, STATUS_ROLES, epoch_of
 from nanwatch.views.folding import counted_lines, folded_lines, main_loss
 from nanwatch.views.health import HEALTHS, RunView, health
 from nanwatch.views.page import Line, Page, Role, Span

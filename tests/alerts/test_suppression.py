@@ -150,14 +150,15 @@ def test_an_alert_grows_out_of_its_silence() -> None:
 
 
 def test_the_flag_goes_when_an_acknowledgement_is_taken_back() -> None:
-    """Acknowledged is quiet; taken back, it is not."""
+    """Acknowledged is quiet; taken back, it is not, save for other reasons: those stay without asking the time."""
     here = alert()
     acknowledge(here, 5.0)
-    suppress([here], RUN, [], 5.0)
-    assert (here.acknowledged_at, here.suppressed) == (5.0, ("acknowledged",))
+    suppress([here], RUN, [Silence(ends_at=9.0)], 5.0)
+    assert (here.acknowledged_at, here.suppressed) == (5.0, ("silenced", "acknowledged"))
     unacknowledge(here)
-    suppress([here], RUN, [], 6.0)
-    assert (here.acknowledged_at, here.suppressed) == (None, ())
+    assert (here.acknowledged_at, here.suppressed) == (None, ("silenced",))
+    suppress([here], RUN, [Silence(ends_at=9.0)], 9.0)
+    assert here.suppressed == ()
 
 
 def test_the_flag_goes_with_its_inhibitor() -> None:

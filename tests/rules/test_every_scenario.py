@@ -22,7 +22,7 @@ def test_every_rule_has_its_scenarios() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_is_whole(name: str) -> None:
-    """It compares its rule's alerts, tells how it fires, resolves and stays silent, and reads raw bytes at least once."""
+    """It compares its rule's alerts, tells how it fires, resolves and stays silent, and reads raw bytes once."""
     found = FILES[name]
     assert {scenario.rules for scenario in found} == {(name,)}
     for word in ("fires", "resolves", "stays silent"):

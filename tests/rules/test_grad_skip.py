@@ -39,9 +39,20 @@ def test_a_scaler_may_adjust_itself() -> None:
     assert findings("grad_skip", *epoch(1, kind="scaler"), StepSkipped(9))
 
 
+@pytest.mark.parametrize(("apart", "fires"), [(10, True), (49, True), (50, False), (2000, False)])
+def test_a_scaler_that_tries_larger_scales(apart: int, fires: bool) -> None:
+    """Its skips count only if three stand within a hundred batches; a guard's among them always counts."""
+    skips = epoch(*range(apart, 6 * apart, apart), kind="scaler", batches=20_000)
+    assert bool(findings("grad_skip", *skips)) is fires
+    assert findings("grad_skip", *skips, StepSkipped(9))
+
+
 def test_resolves() -> None:
-    """It is over with its epoch."""
+    """It is over with its epoch; where there are no epochs, after a hundred steps that were not skipped."""
     assert not findings("grad_skip", *epoch(32), EpochStarted(40, 2))
+    run: list[Event] = [BatchDone(1, step=50, losses={"loss": 0.5}), StepSkipped(2)]
+    assert findings("grad_skip", *run, BatchDone(3, step=150, losses={"loss": 0.5}))
+    assert not findings("grad_skip", *run, BatchDone(3, step=151, losses={"loss": 0.5}))
 
 
 def test_look_alikes() -> None:
