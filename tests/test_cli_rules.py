@@ -64,7 +64,8 @@ def test_check_rules_runs_the_scenarios(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "nanwatch.toml").write_text('scenarios = ["s/*.toml"]\n' + CONFIG)
     (tmp_path / "s").mkdir()
     scenario = tmp_path / "s" / "low.toml"
-    text = f"[[scenario]]\nname='fires'\n[[scenario.step]]\nlog='''{EPOCHS.decode()}'''\nexpect = [{{ rule = 'low_iou', %s }}]"
+    text = f"[[scenario]]\nname='fires'\n[[scenario.step]]\nlog='''{EPOCHS.decode()}'''\n"
+    text += "expect = [{ rule = 'low_iou', %s }]"
     scenario.write_text(text % "epoch = 3, severity = 'critical'")
     assert main(["check-rules"]) == 0
     assert capsys.readouterr().out.endswith("s/low.toml: 1 scenario, all as expected\n")

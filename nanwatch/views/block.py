@@ -10,7 +10,7 @@ from nanwatch.model.outlook import eta_of, progress_of
 from nanwatch.model.run import Epoch, Run
 from nanwatch.rules.words import loss_row
 from nanwatch.views.epochs import table_lines
-from nanwatch.views.health import Health, RunView, firing, health, losses_of, sentence
+from nanwatch.views.health import Health, RunView, firing, health, kept_quiet, losses_of, sentence
 from nanwatch.views.page import Line, Page, Role, Span
 from nanwatch.views.reasons import alert_text
 from nanwatch.views.words import age, clean, duration, moment, number, percent, speed, whole_percent
@@ -84,6 +84,9 @@ def _alerts(view: RunView, page: Page) -> list[Line]:
     failure = view.run.failure
     if failure is not None and not any(a.rule in ("oom", "crash") for a in firing(view)):
         lines += page.prose(clean(failure.message), mark=Span("X", "critical"), rank=1)
+    for alert in kept_quiet(view):
+        text = f"{clean(alert.rule)}: {clean(alert.message)} ({clean('; '.join(alert.suppressed))})"
+        lines += page.prose(text, "quiet", mark=Span("-", "quiet"), rank=6)
     return lines
 
 

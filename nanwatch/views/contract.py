@@ -40,8 +40,8 @@ Health = Literal["ok", "warning", "critical"]
 
 
 def health_of(alerts: list[Alert], status: Status) -> Health:
-    """Return how bad it is: the worst alert that fires, or what the status says where no rule spoke."""
-    firing = {a.severity for a in alerts if a.state == "firing"}
+    """Return how bad it is: the worst alert that fires and is not suppressed, or what the status says."""
+    firing = {a.severity for a in alerts if a.state == "firing" and not a.suppressed}
     if "critical" in firing or status in ("failed", "crashed"):
         return "critical"
     return "warning" if "warning" in firing or status == "stalled" else "ok"

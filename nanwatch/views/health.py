@@ -45,11 +45,15 @@ def health(view: RunView) -> Health:
 
 
 def firing(view: RunView) -> list[Alert]:
-    """Return the alerts that need somebody, worst first; a single NaN is not told beside its burst."""
-    found = [a for a in view.alerts if a.state == "firing" and a.severity != "info"]
-    bursts = {a.key for a in found if a.rule == "nan_burst"}
-    found = [a for a in found if a.rule != "nan_loss" or a.key not in bursts]
+    """Return the alerts that need somebody, worst first: those that fire and are not suppressed."""
+    found = [a for a in view.alerts if a.state == "firing" and a.severity != "info" and not a.suppressed]
     return sorted(found, key=lambda a: (-SEVERITIES.index(a.severity), a.rule not in _CAUSES, a.rule))
+
+
+def kept_quiet(view: RunView) -> list[Alert]:
+    """Return the alerts that fire though somebody does not want to be told: silenced or acknowledged ones."""
+    found = [a for a in view.alerts if a.state == "firing" and a.suppressed]
+    return [a for a in found if not all(reason.startswith("inhibited") for reason in a.suppressed)]
 
 
 # -- one sentence
