@@ -61,7 +61,7 @@ class NanBurst(NamedTuple):
 
 
 class GradSkip(NamedTuple):
-    """Optimizer steps skipped; a loss scaler may adjust itself fewer than `scaler` times an epoch."""
+    """Optimizer steps skipped; a loss scaler may adjust itself fewer than `scaler` times within 100 batches."""
 
     enabled: bool = True
     life: Life = Life()
@@ -103,7 +103,7 @@ class MetricCollapse(NamedTuple):
 
 
 class LossExplosion(NamedTuple):
-    """A training loss `times` its recent median: an epoch's, or in `batches` of `within` batches.
+    """A training loss `times` its recent median: an epoch's, or (10 times at least) in `batches` of `within` batches.
 
     What stays below `least_share` of the loss of the run's first epoch is noise near zero.
     """

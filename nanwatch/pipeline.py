@@ -207,7 +207,7 @@ class LogPipeline:
     def has_ended(self) -> bool:
         """Whether the log has told of the end of its last run."""
         run = self.log_runs.current
-        return bool(run.finished or run.failure or run.interrupted)
+        return bool(run.finished or run.failure or run.interrupted) and not run.session_pending
 
     @property
     def may_be_finished(self) -> bool:

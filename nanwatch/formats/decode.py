@@ -144,10 +144,12 @@ class Decoder:
 
     def _decode(self, text: str, offset: int, end: FrameEnd, parts: int = _MOST_PARTS) -> list[Event]:
         traceback = self._traceback
-        if "Traceback (most" in text and not traceback.reading:
+        if not traceback.reading and ("Traceback (most" in text or text.startswith(("Exception ig", "--- Log"))):
             start = traceback.begin(text, offset)
             self.matched = "traceback"
             return self._decode(text[:start], offset, end) if start and text[:start].strip() else []
+        if not traceback.reading:
+            traceback.state.is_harmless = False  # what would have been begun did not come
         bar = read_bar(text)
         if traceback.reading and bar is None:
             events = traceback.read(text, offset)

@@ -13,14 +13,17 @@ _INNER = re.compile(r"^(?:\s|[│╭╰┃]|During handling of the above|The abo
 _EXCEPTION = re.compile(r"^(?P<name>[A-Za-z_][\w.]*)(?::\s*(?P<text>.*))?$")
 _MEMORY = re.compile(r"(?i)out of memory|OutOfMemory|OOM when allocating|RESOURCE_EXHAUSTED")
 _LONGEST = 2000
+_HARMLESS = ("Exception ignored in", "--- Logging error ---")
+"""What stands before a traceback that ends nothing: Python tells it, and goes on."""
 
 
 @dataclass(slots=True)
 class TracebackState:
-    """Where a traceback that is being read began, and how many lines it has had."""
+    """Where a traceback that is being read began, how many lines it has had, and whether it ends nothing."""
 
     offset: int = -1
     lines: int = 0
+    is_harmless: bool = False
 
 
 class TracebackReader:
@@ -36,6 +39,8 @@ class TracebackReader:
 
     def begin(self, text: str, offset: int) -> int | None:
         """Begin if a traceback begins in *text*; return where in *text*, or None."""
+        if text.startswith(_HARMLESS):
+            self.state.is_harmless = True
         match = _BEGIN.search(text)
         if match is None:
             return None
@@ -61,7 +66,8 @@ class TracebackReader:
             state.offset = -1
             return None
         begun, state.offset = state.offset, -1
-        return [_ending(match["name"], line, begun)]
+        harmless, state.is_harmless = state.is_harmless, False
+        return [] if harmless else [_ending(match["name"], line, begun)]
 
 
 def _is_exception(name: str) -> bool:

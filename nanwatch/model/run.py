@@ -39,8 +39,8 @@ class Change:
 class Peak:
     """A loss above its ceiling in one epoch: first at `batch` and byte `offset`, at most `highest`, in `batches` ones.
 
-    `usual` is what the loss was before. `tightest` is the shortest span of batches that held so many of them as
-    are kept in `last`.
+    `usual` is what the loss was before, `last` the latest of those batches, `tightest` the shortest span that held
+    ten of them.
     """
 
     batch: int
@@ -253,8 +253,11 @@ class Run:
     @property
     def position(self) -> int:
         """The number of batches since the run began, as far as its counters tell."""
-        if self.epoch is not None and self.batches:
-            return (self.epoch - (self.first_epoch or 0)) * self.batches + (self.batch or 0)
+        if self.epoch is not None:
+            before = self.table.get(self.epoch - 1)
+            batches = self.batches or (before.batch if before is not None else 0)
+            if batches or self.batch:
+                return (self.epoch - (self.first_epoch or 0)) * batches + (self.batch or 0)
         return self.step if self.step is not None else self.observations
 
     @property

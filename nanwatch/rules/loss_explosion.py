@@ -17,6 +17,8 @@ _MEASURE = 5
 _FEWEST = 2
 """Epochs that the median is taken over: at most, at least."""
 _FEW_BATCHES = 3
+_BURST = 10
+"""For so many batches the run itself keeps the shortest span."""
 _EVEN = 1.25
 """Gaps between printed batches differ by no more than this factor."""
 
@@ -77,8 +79,9 @@ class Rule:
         count = max(1, self.settings.batches)
         if peak is None or peak.batches < count:
             return None
+        was_burst = count <= _BURST and peak.tightest is not None and peak.tightest < self.settings.within
         kept = peak.last[-count:]
-        if kept[-1] - kept[0] >= self.settings.within * _interval(kept) * len(kept) / count:
+        if not was_burst and kept[-1] - kept[0] >= self.settings.within * _interval(kept) * len(kept) / count:
             return None
         usual = peak.usual
         if row.attempts > 1:  # a run that went back to this epoch had been further on, and lower

@@ -22,8 +22,11 @@ def count_loss(run: Run, row: Epoch | None, event: BatchDone) -> int:
     elif event.batch == 0 and event.bar:
         return Change.NOTHING  # nothing is done yet: what a bar shows here is the epoch before
     bad = any(not math.isfinite(v) for v in event.losses.values())
-    if event.grad_norm is not None and not math.isfinite(event.grad_norm):
-        run.hidden_nan = run.hidden_nan or not bad
+    if event.grad_norm is not None and not bad and not math.isfinite(event.grad_norm):
+        is_shown = any(event.losses.values())
+        if is_shown and math.isinf(event.grad_norm):
+            return step_skipped(run, StepSkipped(event.offset, "scaler"))  # what half precision does now and then
+        run.hidden_nan = run.hidden_nan or not is_shown
         bad = True
     if row is None:
         row = run.table.get(-1)
@@ -100,7 +103,8 @@ def step_skipped(run: Run, event: StepSkipped) -> int:
         row.skip_first = run.batch if run.batch is not None else run.step
         row.skip_offset = event.offset
     position = run.position
-    run.skip_positions = [*run.skip_positions[-(_DENSE_SKIPS - 1) :], position]
+    told = [position] * min(event.count, _DENSE_SKIPS)
+    run.skip_positions = [*run.skip_positions, *told][-_DENSE_SKIPS:]
     if len(run.skip_positions) == _DENSE_SKIPS and position - run.skip_positions[0] < _DENSE_SPAN:
         row.skips_dense = True
     return Change.SKIP

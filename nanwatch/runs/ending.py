@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from nanwatch.model.event import Failure, Interrupted, ProcessExited, RunFinished
 from nanwatch.model.run import Change, Run, RunFailure
 from nanwatch.runs.counting import count_nan
 from nanwatch.runs.epochs import close_epoch
+
+
+_SCHEDULER = re.compile(r"(?i)cancelled|sigterm|signal 15|terminated|time limit")
 
 
 def has_begun(run: Run) -> bool:
@@ -25,8 +30,11 @@ def end(run: Run, event: Failure | Interrupted | ProcessExited | RunFinished) ->
             close_epoch(run)
             run.finished, run.finished_offset = event.message or "the trainer said so", event.offset
         case Interrupted():
-            run.interrupted = event.message or "interrupted"
-            run.interrupted_offset = event.offset
+            # The first cause counts, for what comes after it is how that went; but a scheduler is stronger.
+            if run.interrupted is None or (_SCHEDULER.search(event.message) and not _SCHEDULER.search(run.interrupted)):
+                run.interrupted, run.interrupted_offset = event.message or "interrupted", event.offset
+        case Failure() if run.interrupted is not None:
+            return Change.NOTHING
         case Failure():
             if run.failure is None or run.failure.kind != "oom" or event.kind == "oom":
                 run.failure = RunFailure(event.kind, event.message, event.offset, run.epoch)

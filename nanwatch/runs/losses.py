@@ -14,6 +14,9 @@ _WARM_UP = 100
 _RECENT = 16
 _FEW = 4
 _KEPT = 16
+_BURST = 10
+_APART = 100
+"""An odd batch so far before others has nothing to do with them."""
 
 
 def watch_losses(run: Run, row: Epoch | None, event: BatchDone, is_sample: bool) -> int:
@@ -23,7 +26,8 @@ def watch_losses(run: Run, row: Epoch | None, event: BatchDone, is_sample: bool)
     never passed over.
     """
     change = Change.NOTHING
-    position = event.batch if event.batch is not None else event.step or 0
+    position = event.batch if event.batch is not None else event.step
+    position = run.observations if position is None else position
     for name, value in event.losses.items():
         if not math.isfinite(value):
             continue
@@ -47,6 +51,7 @@ def close_losses(run: Run, row: Epoch) -> None:
     for name, value in {**row.losses, **row.means}.items():
         ceiling = run.ceilings.get(name, math.inf)
         if math.isfinite(value) and value <= ceiling:
+            run.first_losses.setdefault(name, abs(value))
             _learn(run, name, value, settle=len(run.recent.get(name, ())) + 1 >= _FEW)
 
 
@@ -69,10 +74,13 @@ def _spike(run: Run, row: Epoch | None, name: str, value: float, position: int, 
     if row is None:
         row = run.table.setdefault(-1, Epoch(-1, offset=offset))
     peak = row.peaks.get(name)
-    if peak is None:
+    if peak is None or (peak.tightest is None and position - peak.last[-1] > _APART):
         peak = row.peaks[name] = Peak(position, offset, run.ceilings[name] / SPIKE, value)
     peak.highest = max(peak.highest, value)
     if not peak.last or peak.last[-1] != position:
         peak.batches += 1
         peak.last = [*peak.last[-_KEPT + 1 :], position]
+        if len(peak.last) >= _BURST:
+            span = peak.last[-1] - peak.last[-_BURST]
+            peak.tightest = min(span, span if peak.tightest is None else peak.tightest)
     return Change.PEAK

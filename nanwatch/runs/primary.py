@@ -54,6 +54,8 @@ def evaluate(run: Run, row: Epoch, offset: int) -> None:
 def record(run: Run, position: int, value: float, offset: int) -> None:
     """Record *value* of the primary metric at *position* (an epoch, or a step where there are none)."""
     history = run.evaluations
+    if history and history[-1].epoch == position and history[-1].value == value:
+        return  # told already, in a line of its own
     replaced = bool(history) and history[-1].epoch >= position
     while history and history[-1].epoch >= position:
         history.pop()

@@ -121,7 +121,7 @@ def test_a_value_told_twice_is_one_evaluation() -> None:
         BatchDone(1, epoch=1, batch=1, losses={"loss": 1.0}), ValidationDone(2, metrics={"IoU": 0.5}),
         EpochDone(3, 1, metrics={"IoU": 0.5}),
     ).current  # fmt: skip
-    assert [(e.epoch, e.value, e.offset) for e in run.evaluations] == [(1, 0.5, 3)]
+    assert [(e.epoch, e.value, e.offset) for e in run.evaluations] == [(1, 0.5, 2)]
 
 
 def test_evaluations_by_step() -> None:

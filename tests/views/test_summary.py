@@ -111,7 +111,8 @@ def row(text: str, label: str) -> list[str]:
 def alert(rule: str, severity: Severity, message: str, epoch: int | None = None, **evidence: float) -> Alert:
     """Make an alert that fires."""
     key = "" if epoch is None else f"epoch {epoch}"
-    return Alert("0", rule, key, severity, "firing", message, epoch, None, 0, 1, dict(evidence), None)
+    quiet = ("inhibited by nan_burst",) if rule == "nan_loss" else ()
+    return Alert("0", rule, key, severity, "firing", message, epoch, None, 0, 1, dict(evidence), None, suppressed=quiet)
 
 
 def epoch_row(epoch: int, loss: float = 1.0, batch: int = 41_163, **more: object) -> Epoch:
