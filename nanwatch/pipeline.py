@@ -87,6 +87,9 @@ class LogPipeline:
         self._asks_of_batches = any(getattr(rule, "reads_batches", False) for rule, _ in self._rules)
         self._waiting: frozenset[str] = frozenset()
         self.decoder.ceilings = self.log_runs.current.ceilings
+        known = {rule.name for rule, _ in self._rules}
+        for life in self._alerts.values():
+            life.forget(known)
         self._note_waiting(self._life(self.log_runs.current))
 
     @property
@@ -140,8 +143,15 @@ class LogPipeline:
 
     def tell(self, event: Event, now: float | None = None, line: int = 1, is_sample: bool = False) -> Iterator[Notice]:
         """Take *event*, seen at *now* in this *line*, as if the log had told it; yield what it leads to."""
+        before = self.log_runs.current
         change = self.log_runs.apply(event, now, line, is_sample)
         run = self.log_runs.current
+        if run is not before:
+            # Another training has begun: what was wrong with the last one is over.
+            mark = Mark(before.logged_at if now is None else now, before.epoch or 0, before.position)
+            for alert in self._life(before).close(mark):
+                yield before, alert
+            self._note_waiting(self._life(run))
         run.format = self.decoder.format
         self.decoder.ceilings = run.ceilings
         yield run, event
@@ -199,7 +209,7 @@ class LogPipeline:
                         unacknowledge(alert)
                     else:
                         acknowledge(alert, now)
-                    suppress(life.firing, run.id, self.silences, now)
+                        suppress(life.firing, run.id, self.silences, now)
                     return alert
         return None
 
@@ -208,6 +218,11 @@ class LogPipeline:
         """Whether the log has told of the end of its last run."""
         run = self.log_runs.current
         return bool(run.finished or run.failure or run.interrupted) and not run.session_pending
+
+    @property
+    def needs_time(self) -> bool:
+        """Whether something may change as time goes by, though the log has ended or does not grow."""
+        return not self.has_ended or bool(self._waiting) or (bool(self.silences) and bool(self.firing))
 
     @property
     def may_be_finished(self) -> bool:
@@ -228,19 +243,19 @@ class LogPipeline:
     def _judge(self, change: int, now: float | None) -> Iterator[Notice]:
         run = self.log_runs.current
         life = self._life(run)
-        mark: Mark | None = None
-        changed = False
-        for rule, wakes in self._rules:
-            if change & wakes or rule.name in self._waiting:
-                mark = mark or Mark(run.logged_at if now is None else now, run.epoch or 0, run.position)
-                for alert in life.update(rule.name, rule.evaluate(run, now), mark, rule.settings.life, _lines_of(run)):
-                    changed = True
-                    suppress(life.firing, run.id, self.silences, mark.time)
-                    yield run, alert
-        if changed or self._waiting or (mark is not None and life.pending):
+        time = run.logged_at if now is None else now
+        asked = [rule for rule, wakes in self._rules if change & wakes or rule.name in self._waiting]
+        changes: list[Alert] = []
+        if asked:
+            mark = Mark(time, run.epoch or 0, run.position)
+            for rule in asked:
+                changes += life.update(rule.name, rule.evaluate(run, now), mark, rule.settings.life, _lines_of(run))
             self._note_waiting(life)
-        if mark is not None and life.firing:
-            suppress(life.firing, run.id, self.silences, mark.time)
+        if (asked or self.silences) and life.firing:
+            # Once for all that changed: what ends together with its inhibitor was inhibited when it ended.
+            suppress(life.firing, run.id, self.silences, time)
+        for alert in changes:
+            yield run, alert
 
     def _note_waiting(self, life: Alerts) -> None:
         self._waiting = frozenset(a.rule for a in life.waiting)

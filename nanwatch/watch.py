@@ -131,7 +131,7 @@ class Watch:
         self._ticked_at = time
         for path, followed in self._followed.items():
             pipeline = followed.pipeline
-            if pipeline.has_ended:
+            if not pipeline.needs_time:
                 continue
             found = writers.get(path)
             silence = time - followed.grew_at

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nanwatch.config import Config, CustomRule, Hold, Life, Rules, VramJump
 from nanwatch.model.alert import Alert
 from nanwatch.model.event import BatchDone, EpochDone
 from nanwatch.model.frame import Chunk, Discontinuity
 from nanwatch.pipeline import LogPipeline, dump_state, load_state
-from tests.support.logs import alerts, capture, cod_story, facts_of, outcome, pieces, read, told, yolo_story
+from tests.support.logs import alerts, capture, cod_story, facts_of, lines, outcome, pieces, read, told, yolo_story
 from tests.support.repeatable import repeatable
 
 SAMPLES = [
@@ -301,3 +302,104 @@ def test_every_event_is_reported_in_the_order_of_the_log() -> None:
     offsets = [e.offset for e in events]
     assert offsets == sorted(offsets)
     assert all(data[e.offset - 1 : e.offset] in b"\r\n" for e in events if isinstance(e, BatchDone) and e.epoch)
+
+
+# -- more than one run
+
+
+def test_another_training_ends_the_alerts_of_the_last() -> None:
+    """A log to which a second training is appended: what was wrong with the first is over when the second begins."""
+    crash = b"Traceback (most recent call last):\n  File x\nValueError: no\n"
+    first = lines(["Epoch 1/3: Loss: 0.5 | IoU: 0.5", "Epoch 2/3: Loss: 0.5 | IoU: 0.5"]) + crash
+    second = b"Script started on 2026-01-01 [COMMAND=x]\n" + lines(["Epoch 1/3: Loss: 0.6 | IoU: 0.4"])
+    assert [(c[0], c[1]) for c in told(first)] == [("crash", "critical")]
+    assert [(c[0], c[1]) for c in told(first + second)] == [("crash", "critical"), ("crash", "resolved")]
+
+
+@pytest.mark.parametrize("name", ["yolo", "cod", "ultralytics/v8n_8.3.235_tee_nan_recovers"])
+@given(cuts=CUTS, waits=st.lists(st.floats(0.0, 500.0), min_size=13, max_size=13))
+@few
+def test_the_speed_changes_nothing(name: str, cuts: list[int], waits: list[float]) -> None:
+    """However slowly a log comes, as long as no silence is one, the same alerts come at the same places."""
+    data = sample(name)
+    pipeline, now = LogPipeline("x.log"), 1e9
+    for chunk, wait in zip(pieces(data, cuts), waits, strict=False):
+        now += wait
+        for step in (pipeline.feed(chunk, now), pipeline.catch_up(now), pipeline.tick(now, now)):
+            for _ in step:
+                pass
+    for _ in pipeline.finish(now):
+        pass
+    assert facts_of(pipeline) == facts_of(read(data))
+
+
+def test_the_same_bytes_give_the_same_ids() -> None:
+    """An alert is known by its id, however and whenever its log is read."""
+    data = yolo_story()[0]
+    ids = [alert.id for alert in alerts(read(data))]
+    assert len(set(ids)) == len(ids) >= 4
+    for other in (read(data, [1000, 90_000]), read(data, every_event=True), live(data, [5000])):
+        assert [alert.id for alert in alerts(other)] == ids
+
+
+def test_the_lines_of_alerts() -> None:
+    """Each alert tells the line of the log that it points to."""
+    data = yolo_story(40)[0]
+    for alert in alerts(read(data)):
+        assert alert.offset is not None
+        assert alert.line == data[: alert.offset].count(b"\n") + 1, alert.rule
+
+
+def test_the_stories_exactly() -> None:
+    """Both incidents give the alerts that a careful person would send, where they belong, and nothing else."""
+    assert [(c[0], c[1], c[2]) for c in told(yolo_story(400)[0])] == [
+        ("vram_jump", "warning", 4),
+        ("grad_skip", "warning", 4),
+        ("nan_loss", "warning", 4),
+        ("nan_burst", "critical", 4),
+        ("grad_skip", "critical", 4),
+    ]
+    pipeline = LogPipeline("x.log")
+    list(pipeline.feed(Chunk(0, cod_story(60)[0])))
+    list(pipeline.catch_up())
+    list(pipeline.tick(1e9, 1e9 - 22 * 60))
+    assert [(a.rule, a.severity, a.epoch, bool(a.suppressed)) for a in alerts(pipeline)] == [
+        ("metric_decline", "critical", 91, True),
+        ("loss_explosion", "critical", 98, False),
+        ("metric_collapse", "critical", 98, False),
+        ("stall", "critical", 101, False),
+    ]
+
+
+# -- rules of the user's own
+
+
+def test_a_rule_of_one_s_own_reads_as_all_do() -> None:
+    """A condition on what a bar shows is asked of every frame; one on results leaves the bars unread."""
+    data = yolo_story(400)[0].split(b"      4/50")[0]
+    slow = Config(rules=Rules(custom=(CustomRule("high", "box_loss > 2.0 and batch > 5"),)))
+    fast = Config(rules=Rules(custom=(CustomRule("low", "best.value < 0.5 and epoch > 1"),)))
+    read_all, read_few = LogPipeline("x.log", slow), LogPipeline("x.log", fast)
+    for pipeline in (read_all, read_few):
+        list(pipeline.feed(Chunk(0, data)))
+    assert next((a.rule, a.epoch) for a in alerts(read_all)) == ("high", 1)
+    assert next((a.rule, a.epoch) for a in alerts(read_few)) == ("low", 2)
+    assert read_all.frames > 2 * read_few.frames
+
+
+@pytest.mark.parametrize("unit", ["5 batches", "1 epochs"])
+@given(cuts=CUTS, every_event=st.booleans())
+@few
+def test_what_is_pending_fires_at_the_same_place(unit: str, cuts: list[int], every_event: bool) -> None:
+    """While an alert waits for its time no frame is passed over, so that it fires where it does when all are read."""
+    amount, _, name = unit.partition(" ")
+    life = Life(hold=Hold(float(amount), "batches" if name == "batches" else "epochs"))
+    config = Config(rules=Rules(vram_jump=VramJump(life=life)))
+    found = []
+    for every, where in ((every_event, cuts), (True, [])):
+        pipeline = LogPipeline("x.log", config, every_event=every)
+        for chunk in pieces(yolo_story(40)[0], where):
+            list(pipeline.feed(chunk))
+        list(pipeline.finish())
+        found.append(outcome(pipeline))
+    assert found[0] == found[1]

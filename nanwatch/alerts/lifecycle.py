@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import blake2b
 
 from nanwatch.config import Hold, Life
@@ -79,6 +79,27 @@ class Alerts:
             changed += self._clear(rule, found, now, life)
         return changed
 
+    def close(self, now: Mark) -> list[Alert]:
+        """End what is open at *now*, since another run has begun; return the alerts that ended. News stays."""
+        ended = []
+        for alert in [a for a in self._open.values() if a.severity != SEVERITIES[0] or a.state == "pending"]:
+            del self._open[alert.rule, alert.key]
+            if alert.state == "pending":
+                self._all.remove(alert)
+            else:
+                alert.state, alert.resolved_at, alert.cleared = "resolved", now.time, None
+                ended.append(alert)
+        return ended
+
+    def forget(self, rules: Collection[str]) -> None:
+        """End what was open of a rule that is none of *rules* any more: nobody will ask it again."""
+        for alert in [a for a in self._open.values() if a.rule not in rules]:
+            del self._open[alert.rule, alert.key]
+            if alert.state == "pending":
+                self._all.remove(alert)
+            else:
+                alert.state, alert.cleared = "resolved", None
+
     def _clear(self, rule: str, found: Mapping[str, Finding], now: Mark, life: Life) -> list[Alert]:
         ended = []
         for alert in [a for a in self._open.values() if a.rule == rule and a.key not in found]:
@@ -94,7 +115,8 @@ class Alerts:
         return ended
 
     def _begin(self, finding: Finding, now: Mark, line_of: Callable[[int], int | None]) -> Alert:
-        place = f"{self._number} {finding.rule} {finding.key} {finding.offset}"
+        again = sum(a.rule == finding.rule and a.key == finding.key and a.offset == finding.offset for a in self._all)
+        place = f"{self._number} {finding.rule} {finding.key} {finding.offset} {again}"
         line = None if finding.offset is None else line_of(finding.offset)
         alert = Alert(
             blake2b(place.encode(), digest_size=6).hexdigest(), finding.rule, finding.key, SEVERITIES[0], "pending",

@@ -9,7 +9,7 @@ from nanwatch.config import CheckpointUnsaved
 from nanwatch.model.alert import Finding
 from nanwatch.model.names import direction_of
 from nanwatch.model.run import Change, Epoch, Run
-from nanwatch.rules.words import recent_rows
+from nanwatch.rules.words import quoted, recent_rows
 
 
 class Rule:
@@ -33,7 +33,7 @@ class Rule:
         if run.unsaved and _is_recent(run, rows):
             since = f" (last saved in epoch {last})" if last is not None else ""
             yield Finding(
-                self.name, "warning", f"{run.unsaved[:160]}{since}", "said", run.epoch, None, run.unsaved_offset,
+                self.name, "warning", f"{quoted(run.unsaved, 160)}{since}", "said", run.epoch, None, run.unsaved_offset,
                 {"last_saved_epoch": last},
             )  # fmt: skip
             return

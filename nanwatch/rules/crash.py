@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nanwatch.config import Switch
 from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Run
+from nanwatch.rules.words import quoted
 
 
 class Rule:
@@ -29,6 +30,6 @@ class Rule:
             where += f", batch {run.batch:,}"
         word = "killed" if failure.kind == "killed" else "crashed"
         yield Finding(
-            self.name, "critical", f"{word}{where}: {failure.message[:200]}", "", run.epoch, run.batch, failure.offset,
-            {"kind": failure.kind, "exit_code": run.exit_code},
+            self.name, "critical", f"{word}{where}: {quoted(failure.message)}", "", run.epoch, run.batch,
+            failure.offset, {"kind": failure.kind, "exit_code": run.exit_code},
         )  # fmt: skip

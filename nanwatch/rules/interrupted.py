@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from nanwatch.config import Switch
 from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Run
-from nanwatch.rules.words import where_it_stands
+from nanwatch.rules.words import quoted, where_it_stands
 
 _BY_HAND = re.compile(r"(?i)\^C|keyboard|sigint|signal 2\b|exit code 130|by (?:the )?user|^interrupted$")
 
@@ -30,6 +30,6 @@ class Rule:
             return
         by_hand = bool(_BY_HAND.search(told))
         yield Finding(
-            self.name, "info" if by_hand else "warning", f"interrupted {where_it_stands(run)}: {told[:200]}", "",
+            self.name, "info" if by_hand else "warning", f"interrupted {where_it_stands(run)}: {quoted(told)}", "",
             run.epoch, run.batch, run.interrupted_offset, {"exit_code": run.exit_code},
         )  # fmt: skip

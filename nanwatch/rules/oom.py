@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nanwatch.config import Switch
 from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Run
+from nanwatch.rules.words import quoted
 
 
 class Rule:
@@ -25,6 +26,6 @@ class Rule:
         if failure is None or failure.kind != "oom":
             return
         yield Finding(
-            self.name, "critical", f"out of memory ended the run: {failure.message[:200]}", "",
+            self.name, "critical", f"out of memory ended the run: {quoted(failure.message)}", "",
             failure.epoch, run.batch, failure.offset, {"vram_gb": run.vram_gb},
         )  # fmt: skip

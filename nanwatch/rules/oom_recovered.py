@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nanwatch.config import Switch
 from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Run
+from nanwatch.rules.words import quoted
 
 
 class Rule:
@@ -27,6 +28,6 @@ class Rule:
         last = mended[-1]
         key = "" if last.epoch is None else f"epoch {last.epoch}"
         yield Finding(
-            self.name, "warning", f"out of memory, the trainer recovered: {last.message[:200]}", key,
+            self.name, "warning", f"out of memory, the trainer recovered: {quoted(last.message)}", key,
             last.epoch, None, last.offset, {"times": len(mended)},
         )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nanwatch.config import Switch
 from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Rollback, Run
+from nanwatch.rules.words import quoted
 
 
 class Rule:
@@ -41,4 +42,4 @@ def _words(back: Rollback, times: int) -> str:
         text = f"began epoch {back.from_epoch} again{at}{again}"
     else:
         text = f"went back from epoch {back.from_epoch}{at} to epoch {back.to_epoch}{again}"
-    return f"{text}: {back.said[:120]}" if back.said else f"{text}, and did not say why"
+    return f"{text}: {quoted(back.said, 120)}" if back.said else f"{text}, and did not say why"

@@ -32,6 +32,11 @@ def spot(run: Run, position: int) -> tuple[int | None, int | None]:
     return (None, position) if run.epoch is None else (position, None)
 
 
+def quoted(text: str, most: int = 200) -> str:
+    """Return the beginning of what the log says, as a piece of one line: a tab is a blank."""
+    return " ".join(text.split())[:most]
+
+
 def key_of(row: Epoch) -> str:
     """Return what tells this epoch's finding from another's."""
     return "" if row.epoch == -1 else f"epoch {row.epoch}"

@@ -82,8 +82,8 @@ def _streak(row: Epoch, position: int) -> None:
 
 def note_vram(run: Run, row: Epoch | None, vram: float | None, offset: int) -> int:
     """Note how much memory the frame shows, and the epoch's peak."""
-    if not vram:
-        return Change.NOTHING  # a machine without a GPU prints 0G
+    if vram is None or vram <= 0:
+        return Change.NOTHING  # a machine without a GPU prints 0G, or -1
     run.vram_gb = vram
     if row is None or (row.vram_gb is not None and vram <= row.vram_gb):
         return Change.NOTHING

@@ -9,7 +9,6 @@ from nanwatch.model.run import Change, Run, RunFailure
 from nanwatch.runs.counting import count_nan
 from nanwatch.runs.epochs import close_epoch
 
-
 _SCHEDULER = re.compile(r"(?i)cancelled|sigterm|signal 15|terminated|time limit")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from nanwatch.model.event import (
@@ -189,8 +190,9 @@ class LogRuns:
         old = self.current
         close_epoch(old)
         run = _new_run(self.log, old.number + 1)
-        run.format, run.hyperparameters = old.format, old.hyperparameters
-        run.grew_at, run.process, run.is_held = old.grew_at, old.process, old.is_held
+        run.format, run.hyperparameters = old.format, {**old.hyperparameters}
+        run.grew_at, run.is_held = old.grew_at, old.is_held
+        run.process = None if old.process is None else replace(old.process)
         self.runs.append(run)
         del self.runs[:-_RUNS]
         return run

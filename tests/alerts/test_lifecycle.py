@@ -481,3 +481,37 @@ def test_held_for_and_kept_for(steps: list[tuple[bool, int]], hold: int, keep: i
             fires = fires and now - gone_since < keep
         life.update("a", [finding(rule="a")] if there else [], at(now), settings)
         assert (len(life.firing), len(life.pending)) == (fires, there and not fires)
+
+
+# -- what nobody will ask about again
+
+
+def test_another_run_ends_what_was_open() -> None:
+    """When another training begins, what waited is dropped and what fired is over; news stays what it is."""
+    life = Alerts()
+    life.update("crash", [finding("critical", rule="crash")], at(1))
+    life.update("finished", [finding("info", rule="finished")], at(1))
+    life.update("stall", [finding("critical", rule="stall")], at(1), Life(Hold(60)))
+    ended = life.close(at(5))
+    assert [(a.rule, a.state, a.resolved_at) for a in ended] == [("crash", "resolved", 5.0)]
+    assert [(a.rule, a.state) for a in life.history] == [("crash", "resolved"), ("finished", "firing")]
+    assert (life.pending, life.waiting, life.close(at(6))) == ([], [], [])
+
+
+def test_a_rule_that_is_off_now() -> None:
+    """What fired of a rule that was switched off meanwhile does not fire for ever."""
+    life = Alerts()
+    life.update("crash", [finding("critical", rule="crash")], at(1))
+    life.update("stall", [finding("critical", rule="stall")], at(1))
+    life.forget({"stall"})
+    assert [(a.rule, a.state) for a in life.history] == [("crash", "resolved"), ("stall", "firing")]
+
+
+def test_what_comes_back_at_the_same_place_has_another_id() -> None:
+    """An epoch that is repeated may find the same at the same byte: that is another alert."""
+    life, other = Alerts(), Alerts()
+    for each in (life, other):
+        for found in ([finding()], [], [finding()], []):
+            each.update("nan_loss", found, at(1))
+    assert len({a.id for a in life.history}) == 2
+    assert [a.id for a in life.history] == [a.id for a in other.history]
