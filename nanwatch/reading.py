@@ -14,7 +14,7 @@ from nanwatch.model.alert import Alert
 from nanwatch.model.frame import Discontinuity, Progress
 from nanwatch.model.run import Process, Run
 from nanwatch.tail.follower import Follower, Item
-from nanwatch.tail.writers import Writer, cpu_percent, writers_of
+from nanwatch.tail.writers import Writer, cpu_percent, is_alive, writers_of
 
 if TYPE_CHECKING:
     from nanwatch.pipeline import LogPipeline, Notice
@@ -180,6 +180,9 @@ def _tick(pipeline: LogPipeline, now: float, grew_at: float | None, writers: lis
     if pipeline.has_ended:
         return
     holders = None if writers is None else [Process(w.pid, w.command, w.started) for w in writers]
+    known = pipeline.runs[-1].process
+    if holders == [] and known is not None and is_alive(Writer(known.pid, known.command, known.started)):
+        holders = [known]  # it opens the log anew for each line
     if writers and holders and grew_at is not None and now - grew_at > _DOUBTFUL:
         holders[0].cpu = cpu_percent(writers[0])
     yield from pipeline.tick(now, grew_at, holders, has_looked=True)

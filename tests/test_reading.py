@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from nanwatch import reading
+from nanwatch.cache import Cache
 from nanwatch.config import Config, Rules
 from nanwatch.model.frame import Chunk, Discontinuity
-from nanwatch.reading import is_binary, problem_of, read_log
+from nanwatch.reading import LogReading, is_binary, problem_of, read_log
 from nanwatch.tail.follower import Follower, Item
 from nanwatch.tail.writers import Writer
 from tests.support.logs import CAPTURES, bars, capture, outcome, read, yolo_story
@@ -201,3 +202,69 @@ def test_deleted_before_it_is_read(tmp_path: Path, writers: list[Writer], monkey
     monkeypatch.setattr(reading, "Follower", Vanishing)
     found = read_log(write(tmp_path, EPOCHS), Config(), None, NOW)
     assert found.problem == "file is missing"
+
+
+# -- silence, and who writes
+
+
+TORN = bars(1, "0.5", "0.4", epochs=2) + bars(2, "0.5", "0.4", epochs=2, total=9)[:-1]
+
+
+def firing(found: LogReading) -> list[tuple[str, str]]:
+    """Return what fires: rule and message."""
+    return [(a.rule, a.message) for a in found.alerts_of(found.runs[-1]) if a.state == "firing" and not a.suppressed]
+
+
+def test_a_silent_log_is_told(tmp_path: Path, writers: list[Writer]) -> None:
+    """A log that shows no end and has been silent for long is stuck; who never saw its process cannot say more."""
+    path = write(tmp_path, TORN, NOW - 590)
+    assert firing(read_log(path, Config(), None, NOW)) == []
+    path = write(tmp_path, TORN, NOW - 22 * 60)
+    words = "silent for 22 minutes at 22 % of epoch 2"
+    assert firing(read_log(path, Config(), None, NOW)) == [("stall", f"no process holds the log open, {words}")]
+    writers.append(Writer(os.getpid(), "python", 1.0))
+    ((rule, message),) = firing(read_log(path, Config(), None, NOW))
+    assert rule == "stall"
+    assert message.startswith(f"alive, pid {os.getpid()}")
+
+
+def test_a_process_that_was_seen_is_missed(
+    tmp_path: Path, writers: list[Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From one look to the next, a process that wrote the log and is gone is told at once, and only once."""
+    living = {7}
+    monkeypatch.setattr(reading, "is_alive", lambda writer: writer.pid in living)
+    cache, path = Cache(tmp_path / "cache", Config()), write(tmp_path, TORN, NOW - 30)
+    writers.append(Writer(7, "python", 1.0))
+    assert firing(read_log(path, Config(), cache, NOW)) == []
+    writers.clear()
+    assert firing(read_log(path, Config(), cache, NOW + 30)) == []  # it lives: it opens the log for each line
+    living.clear()
+    gone = [("process_gone", "gone without a word at 22 % of epoch 2: pid 7 (python) has exited")]
+    path.write_bytes(TORN + b"\r")  # a byte that tells nothing, so that the log is looked at again
+    os.utime(path, (NOW + 40, NOW + 40))
+    writers.append(Writer(7, "python", 1.0))
+    assert firing(read_log(path, Config(), cache, NOW + 41)) == []
+    writers.clear()
+    for later in (60, 90, 3600):
+        assert firing(read_log(path, Config(), cache, NOW + later)) == gone
+
+
+def test_a_silence_is_worded_anew_as_it_grows(tmp_path: Path, writers: list[Writer]) -> None:
+    """An unchanged log that is stuck is told with how long it has been, from the cache, too."""
+    assert writers == []
+    cache, path = Cache(tmp_path / "cache", Config()), write(tmp_path, TORN, NOW - 660)
+    for minutes, words in ((0, "11 minutes"), (60, "71 minutes"), (600, "10 h 11 min")):
+        ((_, message),) = firing(read_log(path, Config(), cache, NOW + 60 * minutes))
+        assert f"silent for {words}" in message
+
+
+def test_bytes_after_a_silence_end_it(tmp_path: Path, writers: list[Writer]) -> None:
+    """When the log goes on, the stall is over, and its alert says so."""
+    assert writers == []
+    cache, path = Cache(tmp_path / "cache", Config()), write(tmp_path, TORN, NOW - 660)
+    read_log(path, Config(), cache, NOW)
+    path.write_bytes(TORN + bars(2, "0.4", "0.4", "0.4", epochs=2, total=9)[30:])
+    os.utime(path, (NOW + 10, NOW + 10))
+    found = read_log(path, Config(), cache, NOW + 20)
+    assert [(a.rule, a.state) for a in found.alerts_of(found.runs[0])] == [("stall", "resolved")]
