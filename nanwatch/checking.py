@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from glob import glob
+from importlib.resources import files
 from pathlib import Path
 
 from nanwatch.config import Config
@@ -29,6 +30,19 @@ def check_config(config: Config) -> list[str]:
         UsageError: a condition cannot be read.
     """
     return [rule.name for rule in make_rules(config.rules)]
+
+
+def check_built_in(config: Config) -> Checked:
+    """Run the scenarios that come with the rules, of all rules whose settings the config leaves as they are."""
+    defaults = Config()
+    folder = Path(str(files("nanwatch.rules"))) / "scenarios"
+    count, differences = 0, []
+    for path in sorted(folder.glob("*.toml")):
+        if getattr(config.rules, path.stem) == getattr(defaults.rules, path.stem):
+            found = load_scenarios(path)
+            count += len(found)
+            differences += [d for scenario in found for d in run_scenario(scenario, defaults, path.name)]
+    return Checked("built in", count, differences)
 
 
 def check_scenarios(patterns: Iterable[str], config: Config) -> Iterator[Checked]:

@@ -75,7 +75,7 @@ def tail(arguments: argparse.Namespace) -> int:
     first, told = True, set[str]()
     try:
         while True:
-            for run, notice in watch.look(3600.0 if not first else 0.0):
+            for run, notice in watch.look(0.0 if first else watch.longest_wait):
                 if lines is None:
                     _print_notice(run, notice, arguments.events)
                 elif not first:
@@ -183,14 +183,13 @@ def explain(arguments: argparse.Namespace) -> int:
 
 def check_rules(arguments: argparse.Namespace) -> int:
     """Check a config, its own rules and its scenarios."""
-    from nanwatch.checking import check_config, check_scenarios
+    from nanwatch.checking import check_built_in, check_config, check_scenarios
     from nanwatch.views.checks import config_words, scenario_words
 
     config = load_config(arguments.file or arguments.config, _folder("config"))
     print(config_words(config, check_config(config)))
     wrong = False
-    files = [*config.scenarios, *arguments.scenarios]
-    for checked in check_scenarios(files, config):
+    for checked in (check_built_in(config), *check_scenarios([*config.scenarios, *arguments.scenarios], config)):
         wrong = wrong or bool(checked.differences)
         for line in scenario_words(checked):
             print(line)

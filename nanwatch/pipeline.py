@@ -85,6 +85,7 @@ class LogPipeline:
         self._alerts = {number: Alerts(history, number) for number, history in state.alerts.items()}
         self._rules: list[tuple[Rule, int]] = [(r, r.wakes) for r in make_rules(config.rules)]
         self._asks_of_batches = any(getattr(rule, "reads_batches", False) for rule, _ in self._rules)
+        self.decoder.seeks_news = not (every_event or self._asks_of_batches)
         self._waiting: frozenset[str] = frozenset()
         self.decoder.ceilings = self.log_runs.current.ceilings
         known = {rule.name for rule, _ in self._rules}

@@ -74,12 +74,22 @@ class Watch:
         asked = [p for followed in self._followed.values() for p in followed.pipeline.problems]
         return [*self._tailer.problems, *dict.fromkeys(asked)]
 
+    @property
+    def longest_wait(self) -> float:
+        """The seconds that `look` may be let wait: the tailer looks up by itself now and then."""
+        return 3600.0
+
     def look(self, timeout: float = 0.0) -> Iterator[Notice]:
         """Wait up to *timeout* seconds for something new, then yield what it tells."""
-        only = self._tailer.wait(timeout) if self._live else None
-        writers = self._look_for_writers()  # before reading: what a process wrote before it ended is read below
-        yield from self._read(only)
+        yield from self._read(self._tailer.wait(timeout) if self._live else None)
         self._live = True
+        time = self._clock.now()
+        if 0 <= time - self._ticked_at < _TICK_S:
+            return
+        self._ticked_at = time
+        writers = self._look_for_writers()
+        if left := {path for path, found in writers.items() if not found}:
+            yield from self._read(left)  # what they wrote before they ended
         yield from self._tick(writers)
 
     def close(self) -> None:
@@ -126,9 +136,6 @@ class Watch:
     def _tick(self, writers: Mapping[Path, list[Writer] | None]) -> Iterator[Notice]:
         """Tell every pipeline the time, and who writes its log; a log without a writer may be complete."""
         time = self._clock.now()
-        if not writers and 0 <= time - self._ticked_at < _TICK_S:
-            return
-        self._ticked_at = time
         for path, followed in self._followed.items():
             pipeline = followed.pipeline
             if not pipeline.needs_time:
@@ -182,6 +189,11 @@ class PipeWatch:
     def problems(self) -> list[str]:
         """Why the pipe cannot be read, and what the user's own rules ask in vain."""
         return [*([f"-: {self._follower.problem}"] if self._follower.problem else []), *self.pipeline.problems]
+
+    @property
+    def longest_wait(self) -> float:
+        """The seconds that `look` may be let wait: silence is told only between two waits."""
+        return 5.0
 
     @property
     def at_end(self) -> bool:

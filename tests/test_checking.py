@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nanwatch.checking import check_config, check_scenarios
+from nanwatch.checking import check_built_in, check_config, check_scenarios
 from nanwatch.config import Config, CustomRule, Rules
 from nanwatch.errors import UsageError
 from nanwatch.rules.base import rule_types
@@ -59,6 +59,14 @@ def test_a_user_s_own_scenario(tmp_path: Path) -> None:
     (checked,) = check_scenarios([str(write(tmp_path, GOOD))], OWN)
     assert (checked.scenarios, checked.differences) == (1, [])
     assert list(scenario_words(checked)) == [f"{tmp_path}/s.toml: 1 scenario, all as expected"]
+
+
+def test_the_scenarios_that_come_with_the_rules() -> None:
+    """They are run as well, but for those of rules that the config has changed: these need not come out."""
+    whole = check_built_in(Config())
+    changed = check_built_in(Config(rules=Rules()._replace(stall=Rules().stall._replace(times=2.0))))
+    assert whole.differences == changed.differences == []
+    assert whole.scenarios > changed.scenarios > 200
 
 
 def test_a_difference_is_shown(tmp_path: Path) -> None:

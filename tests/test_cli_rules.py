@@ -30,7 +30,10 @@ def test_init_writes_a_config_that_is_right(capsys: pytest.CaptureFixture[str]) 
         == "wrote nanwatch.toml; check what you change with: nanwatch check-rules nanwatch.toml\n"
     )
     assert main(["check-rules"]) == 0
-    assert capsys.readouterr().out == "nanwatch.toml: 20 rules on, 2 off\n"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "nanwatch.toml: 20 rules on, 2 off"
+    assert lines[1].startswith("built in: ")
+    assert lines[1].endswith(" scenarios, all as expected")
     assert main(["init"]) == 2
     assert capsys.readouterr().err == "nanwatch: nanwatch.toml: is there already (--force replaces it)\n"
     assert main(["init", "--force"]) == 0

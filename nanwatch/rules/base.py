@@ -12,7 +12,7 @@ from nanwatch.config import Rules
 from nanwatch.model.alert import Finding
 from nanwatch.model.run import Run
 
-NO_RULES = ("base", "words", "custom", "condition")
+NO_RULES = ("base", "words", "custom", "condition", "vocabulary")
 """What stands in this folder and is no rule of a file's name."""
 
 

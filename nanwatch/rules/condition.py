@@ -1,24 +1,20 @@
-"""The language of a user's own rules: what a condition may ask for, and the check that it asks for nothing else."""
+"""The language of a user's own rules: a condition is parsed, and it is checked that it asks for nothing else."""
 
 from __future__ import annotations
 
 import ast
 import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from nanwatch.errors import UsageError
 from nanwatch.model.names import direction_of, is_validation, role_of
-from nanwatch.model.outlook import eta_of, progress_of
-from nanwatch.model.run import Change, Run
-from nanwatch.rules.words import loss_row
+from nanwatch.model.run import Change
+from nanwatch.rules.vocabulary import BATCH, FIELDS, KNOWN_FIELDS, KNOWN_FUNCTIONS, RESULT, Function, Kind
 
-Value = float | int | str | None
-"""What a name stands for; None is not known (yet)."""
-Kind = Literal["number", "text", "list"]
 Part = Literal["field", "shown", "losses", "metrics", "epochs"]
 
 _LONGEST = 1000
@@ -26,30 +22,6 @@ _DEEPEST = 50
 _MOST_EPOCHS = 4096
 _MOST_DIGITS = 15
 _QUOTED = 40
-
-_RESULT = Change.METRICS | Change.EPOCH | Change.END
-_BATCH = Change.PROGRESS | _RESULT
-_NAN = Change.NAN | Change.EPOCH | Change.CLEAN
-_SKIP = Change.SKIP | Change.EPOCH
-_VRAM = Change.VRAM | Change.EPOCH
-_END = Change.END | Change.FAILURE
-
-
-class Field(NamedTuple):
-    """A name that every run has: what it means, the changes after which it can differ, and how it is read."""
-
-    meaning: str
-    wakes: int
-    read: Callable[[Run], Value]
-
-
-class Function(NamedTuple):
-    """A function: how it is called, what it means, what it takes and what it gives."""
-
-    call: str
-    meaning: str
-    takes: Literal["number", "number and digits", "numbers", "name", "name and epochs"]
-    gives: Kind = "number"
 
 
 class Use(NamedTuple):
@@ -76,94 +48,6 @@ class Condition(NamedTuple):
         return shortened(_piece(self.text, node), _QUOTED)
 
 
-def _best_age(run: Run) -> int | None:
-    best, history = run.best, run.evaluations
-    if best is None or best.epoch is None:
-        return None
-    if run.epoch is None:
-        return sum(item.epoch > best.epoch for item in history)
-    return max(0, (history[-1].epoch if history else run.epoch) - best.epoch)
-
-
-def _of_epoch(name: str, unknown: Value = None) -> Callable[[Run], Value]:
-    """Return a reader of the epoch in progress, or of a run that has none."""
-
-    def read(run: Run) -> Value:
-        row = loss_row(run)
-        value: Value = unknown if row is None else getattr(row, name)
-        return value
-
-    return read
-
-
-def _of_best(name: str) -> Callable[[Run], Value]:
-    """Return a reader of the run's best evaluation."""
-
-    def read(run: Run) -> Value:
-        value: Value = None if run.best is None else getattr(run.best, name)
-        return value
-
-    return read
-
-
-KNOWN_FIELDS: dict[str, Field] = {
-    "epoch": Field("the epoch in progress, as the trainer prints it", _RESULT, lambda run: run.epoch),
-    "epochs": Field("the epochs that the run means to train", _RESULT, lambda run: run.epochs),
-    "batch": Field("the batch within the epoch", _BATCH, lambda run: run.batch),
-    "batches": Field("the batches of an epoch", _RESULT, lambda run: run.batches),
-    "step": Field("the step, over the whole run", _BATCH, lambda run: run.step),
-    "steps": Field("the steps that the run means to train", _BATCH, lambda run: run.steps),
-    "position": Field("the batches since the run began, over all epochs", _BATCH, lambda run: run.position),
-    "progress": Field("how much of the run is done, 0 to 1", _BATCH, progress_of),
-    "eta": Field("the seconds until the run's end, at its present rate", _BATCH | Change.CLOCK, eta_of),
-    "rate": Field("batches a second", _BATCH, lambda run: run.rate),
-    "lr": Field("the learning rate", _BATCH, lambda run: run.lr),
-    "grad_norm": Field("the gradient norm", _BATCH, lambda run: run.grad_norm),
-    "vram_gb": Field("the GPU memory in use, in GB", _VRAM, lambda run: run.vram_gb),
-    "nan_batches": Field("the batches with a non-finite loss, in the whole run", _NAN, lambda run: run.nan_batches),
-    "grad_skips": Field("the optimizer steps skipped, in the whole run", _SKIP, lambda run: run.grad_skips),
-    "resumes": Field("how often the run was resumed", _RESULT, lambda run: run.resumes),
-    "finished": Field("whether the training is done", _END, lambda run: run.finished is not None),
-    "failed": Field("whether an error ended the run", _END, lambda run: run.failure is not None),
-    "interrupted": Field("whether somebody interrupted the run", _END, lambda run: run.interrupted is not None),
-    "silence": Field("the seconds since the log last grew", Change.CLOCK, lambda run: run.silence),
-    "epoch_nan": Field("the batches with a non-finite loss, in this epoch", _NAN, _of_epoch("nan_batches", 0)),
-    "epoch_skips": Field("the optimizer steps skipped, in this epoch", _SKIP, _of_epoch("grad_skips", 0)),
-    "epoch_vram_gb": Field("the peak GPU memory of this epoch, in GB", _VRAM, _of_epoch("vram_gb")),
-    "epoch_seconds": Field("the training time of this epoch so far, in seconds", _BATCH, _of_epoch("seconds")),
-    "best.value": Field("the best value of the primary metric", _RESULT, _of_best("value")),
-    "best.epoch": Field("the epoch (or step) that gave the best value", _RESULT, _of_best("epoch")),
-    "best.age": Field("the epochs measured since the best one (or evaluations, without epochs)", _RESULT, _best_age),
-    "best.metric": Field("the name of the primary metric", _RESULT, _of_best("metric")),
-}  # fmt: skip
-KNOWN_FUNCTIONS: dict[str, Function] = {
-    "abs": Function("abs(x)", "x without its sign", "number"),
-    "min": Function("min(a, b, ...)", "the least of numbers or of a list (nan if one is)", "numbers"),
-    "max": Function("max(a, b, ...)", "the greatest of numbers or of a list (nan if one is)", "numbers"),
-    "round": Function("round(x, digits)", "x rounded, to whole numbers without digits", "number and digits"),
-    "mean": Function("mean(a, b, ...)", "the mean of numbers or of a list (nan if one is)", "numbers"),
-    "median": Function("median(a, b, ...)", "the median of numbers or of a list (nan if one is)", "numbers"),
-    "last": Function(
-        'last("name", n)', "a list of the last n epochs' values of a loss or metric, oldest first; fewer if there are "
-        "fewer; without epochs, of the primary metric", "name and epochs", "list",
-    ),
-    "falls": Function('falls("name", n)', "whether the value fell n epochs in a row", "name and epochs"),
-    "rises": Function('rises("name", n)', "whether the value rose n epochs in a row", "name and epochs"),
-    "change": Function('change("name", n)', "the last epoch's value less the one n epochs before", "name and epochs"),
-    "is_nan": Function("is_nan(x)", "whether x is nan", "number"),
-    "known": Function('known("name")', "whether the run has shown this loss or metric", "name"),
-}  # fmt: skip
-
-FIELDS: dict[str, str] = {
-    **{name: field.meaning for name, field in KNOWN_FIELDS.items()},
-    'losses["name"]': "the latest value of this loss",
-    'metrics["name"]': "the latest value of this metric",
-    "any other name": "the latest value of the loss or metric of that name",
-}
-"""The user's reference of names: what each means, in one line."""
-FUNCTIONS: dict[str, str] = {name: f"{known.call}: {known.meaning}" for name, known in KNOWN_FUNCTIONS.items()}
-"""The user's reference of functions: how each is called and what it means, in one line."""
-
 _BEST = [name.removeprefix("best.") for name in KNOWN_FIELDS if name.startswith("best.")]
 _PARTS = ("best", "losses", "metrics")
 _OPERATORS = ("<", "<=", "==", "!=", ">=", ">", "and", "or", "not", "+", "-", "*", "/", "//", "%", "**", "if else")
@@ -177,6 +61,8 @@ _MEANT = {
     "&&": "and", "AND": "and", "||": "or", "OR": "or",
 }  # fmt: skip
 _FOREIGN = re.compile(r"===|&&|\|\||=<|=>|<>|(?<![=!<>:])=(?!=)|!(?!=)|\b(?:AND|OR|NOT)\b")
+_DASHED = re.compile(r"[A-Za-z_]\w*\d-\d{2,}")
+"""A difference written as `mAP50-95` is: with blanks around its sign it is one."""
 _STRING = re.compile(r"'[^']*'|\"[^\"]*\"")
 _MEANT_SIGNS: dict[type[ast.AST], str] = {ast.BitAnd: "and", ast.BitOr: "or", ast.BitXor: "**", ast.Invert: "not"}
 _REFUSED: dict[type[ast.AST], str] = {
@@ -324,6 +210,9 @@ class _Checker:
             case ast.UnaryOp(op=ast.Not() | ast.USub() | ast.UAdd()):
                 return self.expect("number", node.operand)
             case ast.BinOp() if isinstance(node.op, _ARITHMETIC):
+                if isinstance(node.op, ast.Sub) and _DASHED.fullmatch(_piece(self.text, node)):
+                    name = _piece(self.text, node)
+                    raise self.error(node, "a difference, where a name is meant?", (), f'metrics["{name}"]')
                 return self.expect("number", node.left, node.right)
             case ast.Compare():
                 return self.compare(node)
@@ -363,7 +252,7 @@ class _Checker:
             raise self.error(node, "no such name", (), _MEANT[name.casefold()])
         if name.startswith("_"):
             raise self.error(node, "no such name", (), f'metrics["{name}"]' if not name.startswith("__") else None)
-        return self.use(name, Use("shown", name), _RESULT if is_result(name) else _BATCH)
+        return self.use(name, Use("shown", name), RESULT if is_result(name) else BATCH)
 
     def attribute(self, node: ast.Attribute) -> Kind:
         """Check a dotted name; only `best` has any."""
@@ -384,8 +273,8 @@ class _Checker:
         name = self.quoted(node.slice)
         label = f'{node.value.id}["{name}"]' if name in KNOWN_FIELDS else name
         if node.value.id == "losses":
-            return self.use(label, Use("losses", name), _RESULT if is_result(name) else _BATCH)
-        return self.use(label, Use("metrics", name), _RESULT)
+            return self.use(label, Use("losses", name), RESULT if is_result(name) else BATCH)
+        return self.use(label, Use("metrics", name), RESULT)
 
     def place_in_list(self, node: ast.Subscript) -> Kind:
         """Check the place of one value, or of a stretch of a list."""
@@ -431,7 +320,7 @@ class _Checker:
         if known.takes.startswith("name"):
             name = self.quoted(given[0])
             self.uses.setdefault(name, Use("epochs", name))
-            self.wakes |= _RESULT
+            self.wakes |= RESULT
         elif known.takes == "numbers" and len(given) == 1:
             if self.kind(given[0]) == "text":
                 raise self.error(given[0], "a text where numbers are needed")

@@ -15,18 +15,8 @@ from simpleeval import SimpleEval  # type: ignore[import-untyped]
 from nanwatch.config import CustomRule
 from nanwatch.model.alert import Finding
 from nanwatch.model.run import Change, Epoch, Run
-from nanwatch.rules.condition import (
-    FIELDS,
-    FUNCTIONS,
-    KNOWN_FIELDS,
-    Condition,
-    Use,
-    Value,
-    check,
-    is_result,
-    shortened,
-    suggestion,
-)
+from nanwatch.rules.condition import Condition, Use, check, is_result, shortened, suggestion
+from nanwatch.rules.vocabulary import FIELDS, FUNCTIONS, KNOWN_FIELDS, Value
 
 __all__ = ["FIELDS", "FUNCTIONS", "Rule"]
 

@@ -625,7 +625,7 @@ def test_any_text(condition: str) -> None:
     except UsageError:
         assert refusal(condition)
         return
-    _ask_all(rule)
+    check_all_runs(rule)
 
 
 NUMBERS = st.sampled_from(
@@ -650,10 +650,10 @@ EXPRESSIONS = st.recursive(
 @given(EXPRESSIONS)
 def test_any_condition(expression: str) -> None:
     """Any well-formed condition is accepted, and asks any run without an error."""
-    _ask_all(make(f"epoch > -1 and {expression}"))
+    check_all_runs(make(f"epoch > -1 and {expression}"))
 
 
-def _ask_all(rule: Rule) -> None:
+def check_all_runs(rule: Rule) -> None:
     assert rule.wakes > Change.NOTHING
     for run in RUNS:
         findings = list(rule.evaluate(run, None))

@@ -10,7 +10,7 @@ from nanwatch.config import Config
 from nanwatch.rules.base import rule_types
 from nanwatch.scenarios import Scenario, load_scenarios, run_scenario
 
-FOLDER = Path(__file__).parents[2] / "fixtures" / "scenarios"
+FOLDER = Path(__file__).parents[2] / "nanwatch" / "rules" / "scenarios"
 FILES = {path.stem: load_scenarios(path) for path in sorted(FOLDER.glob("*.toml"))}
 SCENARIOS = [(name, scenario) for name, found in FILES.items() for scenario in found]
 
