@@ -17,7 +17,7 @@ from nanwatch.model.frame import Frame, FrameEnd, Passed
 MAX_FRAME = 64 * 1024
 """Bytes kept of one frame; what is longer is cut off and counted."""
 
-SAMPLED = 256 * 1024
+SAMPLED = 512 * 1024
 """Of so many bytes of the log the first frame is read in any case."""
 
 NewsPattern = re.Pattern[bytes]

@@ -376,3 +376,31 @@ def test_chunk_of_nothing() -> None:
     framer = Framer()
     assert list(framer.feed(0, b"")) == []
     assert list(framer.feed(*Chunk(0, b"a\n"))) == [Frame("a", 0, is_sample=True)]
+
+
+# -- where a frame stands
+
+
+def test_frames_tell_their_line() -> None:
+    """Lines are counted from 1, however often one is redrawn; so is the unfinished one."""
+    data = b"one\n\r 1%\r 2%\r 3%\n\n\r\ntwo\r\nthree"
+    assert [(f.text, f.line) for f in frames_of(data)] == [
+        ("one", 1), (" 1%", 2), (" 2%", 2), (" 3%", 2), ("two", 5), ("three", 6)
+    ]  # fmt: skip
+    for place in range(len(data)):
+        assert frames_of(data, [place]) == frames_of(data)
+
+
+@given(st.lists(st.sampled_from([b"\rquiet", b"\rloud", b"\nline\n", b"\r", b"\rq\rq\rq"]), max_size=60), CUTS)
+@repeatable
+def test_samples_are_read_whatever_is_passed_over(parts: list[bytes], cuts: list[int]) -> None:
+    """The first frame of each stretch of the log is read and marked, with and without passing over the quiet ones."""
+    data = b"".join(parts) + b"\n"
+    quiet = re.compile(rb"\r(?!q)")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(framing, "SAMPLED", 32)
+        samples = [(f.text, f.offset, f.line) for f in frames_of(data) if f.is_sample]
+        framer = Framer()
+        read = [f for chunk in pieces(data, cuts) for f in framer.feed(*chunk, lambda: quiet) if isinstance(f, Frame)]
+        assert [(f.text, f.offset, f.line) for f in [*read, *framer.reset()] if f.is_sample] == samples
+    assert all(len({offset // 32 for _, offset, _ in samples}) == len(samples) for _ in samples[:1])
