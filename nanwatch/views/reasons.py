@@ -63,14 +63,16 @@ def reason(view: RunView) -> str:
         parts.append(f"not understood: {explain(run)}")
     if view.status == "stalled":
         silent = "" if view.silence is None else f"silent {age(view.silence)} "
-        parts.append(f"{silent}{position(run)}".strip() or "silent")
+        process = run.process
+        alive = f", pid {process.pid} lives" if process is not None and process.alive else ""
+        parts.append((f"{silent}{position(run)}".strip() or "silent") + alive)
     if run.failure is not None and view.status in ("failed", "crashed"):
         parts.append(clean(run.failure.message))
-    elif view.status == "crashed":
-        parts.append("no end marker")
     told = [a.rule for a in firing(view)]
     for alert in firing(view):
         if alert.rule in ("oom", "crash") and run.failure is not None:
+            continue
+        if alert.rule == "stall" and view.status == "stalled":
             continue
         if alert.rule in ("nan_burst", "nan_loss") and row is not None and row.nan_batches:
             parts.append(f"{row.nan_batches:,} NaN since {place(row, row.nan_onset)}")

@@ -56,7 +56,7 @@ STORY = """\
 logs/cod.log
 epoch 91              !  metric_decline     IoU fell 3 epochs in a row, 0.6413 -> 0.6348 (best 0.6413 at epoch 88);
                                             line 353, byte 4,853,981
-epoch 98 batch 152    X  loss_explosion     loss 0.2283 -> 44.45 in batch 152 of epoch 98, 195 times; line 372, byte
+epoch 98 batch 152    X  loss_explosion     loss 0.2265 -> 44.45 in batch 152 of epoch 98, 196 times; line 372, byte
                                             5,201,766
 epoch 98              X  metric_collapse    IoU collapsed to 0.0022, its best was 0.6413 at epoch 88; line 374, byte
                                             5,227,739
