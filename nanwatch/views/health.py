@@ -69,7 +69,7 @@ def sentence(view: RunView) -> str:
         before = clean_before(run, row)
         parts += [] if before is None else [f"epoch {before} was clean"]
     if (run.epoch is not None or run.step is not None) and not run.nan_batches and not run.grad_skips:
-        parts.append("no NaN, no step skipped" if parts else "no trouble: no NaN, no step skipped")
+        parts.append("no NaN, no step skipped" if parts or firing(view) else "no trouble: no NaN, no step skipped")
     return "; ".join(parts)
 
 
