@@ -98,6 +98,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except RuntimeError as error:
+        # Ctrl-C at the moment at which a wait takes its lock back: Python then stumbles over the lock.
+        if isinstance(error.__context__, KeyboardInterrupt):
+            return 130
+        raise
     except BrokenPipeError:
         # The reader went away (head, less): nobody is left to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -145,7 +145,8 @@ class Watch:
             had_writer = followed.writer is not None
             if not found and found is not None and followed.writer is not None and is_alive(followed.writer):
                 found = [followed.writer]  # it opens the log anew for each line
-            if found == [] and pipeline.may_be_finished and (had_writer or silence >= _SETTLED_S):
+            is_stuck = any(alert.rule == "stall" for alert in pipeline.firing)  # and ended from outside, not by itself
+            if found == [] and pipeline.may_be_finished and not is_stuck and (had_writer or silence >= _SETTLED_S):
                 yield from pipeline.finish(time)
                 continue
             holders = None if found is None else _processes(followed, found, time)

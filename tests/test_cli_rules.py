@@ -108,3 +108,23 @@ def test_a_silence_in_the_config(tmp_path: Path, capsys: pytest.CaptureFixture[s
     main(["replay", "x.log"])
     (alert, *_) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (alert["rule"], alert["state"], alert["suppressed"]) == ("nan_loss", "firing", ["silenced: known"])
+
+
+def test_ctrl_c_in_the_middle_of_a_lock(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """However unluckily it is pressed, Ctrl-C ends a command without a traceback; another error is not taken for it."""
+
+    def interrupted(_: object) -> int:
+        try:
+            raise KeyboardInterrupt  # noqa: TRY301
+        except KeyboardInterrupt:
+            raise RuntimeError("cannot release un-acquired lock")  # noqa: B904 - as a lock's exit does
+
+    def broken(_: object) -> int:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("nanwatch.commands.init", interrupted)
+    assert main(["init"]) == 130
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr("nanwatch.commands.init", broken)
+    with pytest.raises(RuntimeError, match="no"):
+        main(["init"])

@@ -62,9 +62,12 @@ _FALLS = re.compile(
 )
 
 
+_CAMEL = re.compile(r"^(Val|Valid|Validation|Eval|Test|Train|val|eval|test|train)(?=[A-Z][a-z])")
+
+
 def plain(name: str) -> str:
-    """Return *name* in lower case with underscores for blanks and dashes: the form that is looked up."""
-    return re.sub(r"[\s\-]+", "_", name.strip().lower())
+    """Return *name* in lower case with underscores for blanks and dashes (`ValLoss` too): what is looked up."""
+    return re.sub(r"[\s\-]+", "_", _CAMEL.sub(r"\1_", name.strip()).lower())
 
 
 @lru_cache(maxsize=4096)

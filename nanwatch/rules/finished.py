@@ -29,7 +29,10 @@ class Rule:
             best = f", best {run.best.metric} {run.best.value:.4g}{when(run, run.best.epoch)}"
         unit = "batch" if run.nan_batches == 1 else "batches"
         nan = f", {run.nan_batches:,} NaN {unit}" if run.nan_batches else ", no NaN"
+        word = "finished"
+        if "told no total" in run.finished:  # nobody knows whether it was meant to end here
+            word = f"ended{when(run, run.epoch)}, which is complete; the log tells neither a total nor an end"
         yield Finding(
-            self.name, "info", f"finished{best}{nan}", "", run.epoch, None, run.finished_offset,
+            self.name, "info", f"{word}{best}{nan}", "", run.epoch, None, run.finished_offset,
             {"nan_batches": run.nan_batches, "grad_skips": run.grad_skips},
         )  # fmt: skip

@@ -39,9 +39,10 @@ class Rule:
         ahead = f", about {end:,} by its end" if end is not None else ""
         steps = "step" if row.grad_skips == 1 else "steps"
         since = f" since batch {row.skip_first:,}" if row.skip_first is not None and row.batch else ""
+        dense = f"; 10 within 1,000 batches, {run.grad_skips:,} in the run" if row.skips_dense else ""
         yield Finding(
             self.name, "critical" if row.skips_dense else "warning",
-            f"{row.grad_skips:,} optimizer {steps} skipped in {where}{since}{ahead}",
+            f"{row.grad_skips:,} optimizer {steps} skipped in {where}{since}{ahead}{dense}",
             key_of(row), number_of(row), row.skip_first, row.skip_offset,
             {
                 "grad_skips": row.grad_skips, "by_scaler": row.skip_kinds.get("scaler", 0),

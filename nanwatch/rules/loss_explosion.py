@@ -110,10 +110,12 @@ class Rule:
         return row.batch - kept[0] < few * interval and row.batch // interval < self.settings.batches
 
     def _base(self, values: list[float]) -> float:
-        """Return the median of the latest values before those that had exploded already."""
-        while len(values) > _FEWEST and values[-1] >= self.settings.times * median(values[:-1][-_MEASURE:]):
-            values = values[:-1]
-        return median(values[-_MEASURE:]) if values else math.inf
+        """Return the median of the latest values that had not exploded themselves."""
+        well: list[float] = []
+        for value in values:
+            if len(well) < _FEWEST or value < self.settings.times * median(well[-_MEASURE:]):
+                well.append(value)
+        return median(well[-_MEASURE:]) if well else math.inf
 
     def _is_jump(self, run: Run, rows: list[Epoch], name: str, usual: float, value: float) -> bool:
         first = max(run.first_losses.get(name, 0.0), _end(rows[0], name))

@@ -26,16 +26,21 @@ class Rule:
         """Yield one finding for the current epoch."""
         del now
         rows = nan_stretch(run)
-        if not any(self._is_burst(row) for row in rows):
+        if not any(self._is_burst(row) for row in rows) and not self._is_burst_of_epochs(rows):
             return
         yield self._finding(rows) if len(rows) > 1 else self._finding_within(rows[0])
+
+    def _is_burst_of_epochs(self, rows: list[Epoch]) -> bool:
+        """Tell whether so many epochs in a row are not finite of which one line each is all that is told."""
+        return len(rows) >= max(1, self.settings.batches) and not any(row.batch for row in rows)
 
     def _finding(self, rows: list[Epoch]) -> Finding:
         first, last = rows[0], rows[-1]
         count = sum(row.nan_batches for row in rows)
         return Finding(
             self.name, "critical",
-            f"{count:,} NaN batches since {place(first, first.nan_onset)}, and still in epoch {last.epoch}",
+            f"{count:,} NaN {'batches' if last.batch else 'losses'} since {place(first, first.nan_onset)}, "
+            f"and still in epoch {last.epoch}",
             key_of(first), number_of(first), first.nan_onset, first.nan_offset,
             {"nan_batches": count, "onset_batch": first.nan_onset, "epochs": len(rows)},
         )  # fmt: skip

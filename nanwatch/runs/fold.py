@@ -95,7 +95,7 @@ class LogRuns:
         if not self.may_settle or (only_planned and not planned):
             return Change.NOTHING
         close_epoch(run)
-        run.finished = "its last epoch is complete"
+        run.finished = "its last epoch is complete" if planned else "its last epoch is complete; it told no total"
         run.finished_offset = run.offset
         if run.epochs is None and run.epoch is not None and not run.steps:
             run.epochs = run.epoch + (1 if run.first_epoch == 0 else 0)

@@ -40,7 +40,11 @@ class Timeline:
         self._worst[run.id, alert.id] = alert.severity
         self._resolved += alert.state == "resolved"
         role, mark = _role(alert), "ok" if alert.state == "resolved" else MARKS[alert.severity]
-        head = [Span(pad(_place(alert), _PLACE)), Span(pad(mark, 3), role), Span(pad(clean(alert.rule), _RULE), role)]
+        head = [
+            Span(pad(_place(run, alert), _PLACE)),
+            Span(pad(mark, 3), role),
+            Span(pad(clean(alert.rule), _RULE), role),
+        ]
         text = "; ".join(_words(alert, grew_worse=known and alert.state == "firing"))
         indent = 4 if self._page.width < _NARROW else _PLACE + 3 + _RULE
         body = self._page.prose(text, "quiet" if alert.suppressed or alert.state == "resolved" else "", indent=indent)
@@ -62,9 +66,11 @@ class Timeline:
         return render(lines, self._page, self._color)
 
 
-def _place(alert: Alert) -> str:
-    parts = [] if alert.epoch is None else [f"epoch {alert.epoch}"]
-    parts += [] if alert.batch is None else [f"batch {alert.batch:,}"]
+def _place(run: Run, alert: Alert) -> str:
+    """Return where it began, or where it ended."""
+    epoch, batch = (run.epoch, run.batch) if alert.state == "resolved" else (alert.epoch, alert.batch)
+    parts = [] if epoch is None else [f"epoch {epoch}"]
+    parts += [f"batch {batch:,}"] if batch else []
     return " ".join(parts)
 
 

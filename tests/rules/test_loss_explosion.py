@@ -204,3 +204,9 @@ def test_from_the_log() -> None:
         ("loss_explosion", "critical", 3, None),
         ("loss_explosion", "resolved", 3, None),
     ]
+
+
+def test_a_loss_that_stays_up_is_not_over() -> None:
+    """However long it lasts, what has exploded never becomes what is usual."""
+    log = lines([f"Epoch {n}: Loss: {0.5 if n < 10 else 50.0} | IoU: 0.5" for n in range(1, 60)])
+    assert [change[1] for change in told(log, "loss_explosion")] == ["critical"]

@@ -8,7 +8,7 @@ import pytest
 
 from nanwatch.config import NanBurst
 from nanwatch.model.event import BatchDone, EpochStarted, Event
-from tests.support.logs import bars, findings, told
+from tests.support.logs import bars, findings, lines, told
 
 
 def epoch(number: int, nan: set[int], batches: int = 400, upto: int | None = None) -> list[Event]:
@@ -68,3 +68,10 @@ def test_from_the_log() -> None:
     """Raw bytes: critical at the third NaN batch, resolved with the epoch; two stay silent."""
     log = bars(1, "0.5", "nan", "0.4", "nan", "nan", "0.4") + bars(2, "0.4", "nan", "nan")
     assert told(log, "nan_burst") == [("nan_burst", "critical", 1, 5), ("nan_burst", "resolved", 1, 5)]
+
+
+def test_a_line_an_epoch() -> None:
+    """Where an epoch is told by one line, three in a row without a finite loss are a burst; two are not."""
+    log = lines([f"Epoch {n}: Loss: {'nan' if n > 1 else 0.5} | IoU: 0.5" for n in range(1, 5)])
+    assert told(log, "nan_burst") == [("nan_burst", "critical", 2, 1)]
+    assert told(log[: log.rindex(b"Epoch 4")], "nan_burst") == []

@@ -105,4 +105,4 @@ def test_what_was_resolved_is_counted() -> None:
     data = b"".join(b"Epoch %d: Loss: %s | IoU: 0.5\n" % (n, b"nan" if n == 2 else b"0.5") for n in range(1, 5))
     lines = shown(120, data)
     assert lines[-1] == "1 alert: 1 warning; 1 of them over; the log ends at epoch 4"
-    assert [line.split()[4] for line in lines[1:3]] == ["!", "ok"]
+    assert [line.split()[n] for n, line in zip((4, 2), lines[1:3], strict=True)] == ["!", "ok"]
