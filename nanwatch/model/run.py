@@ -32,7 +32,6 @@ class Change:
     CHECKPOINT = 2048
     ROLLBACK = 4096
     CLOCK = 8192
-    ANY = 16383
 
 
 @dataclass(slots=True)
