@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from nanwatch.model.alert import Severity, Silence
+from nanwatch.secret import Secret
 
 
 class Duration(float):
@@ -232,6 +233,67 @@ class AlertSettings(NamedTuple):
     silences: tuple[Silence, ...] = ()
 
 
+class QuietHours(NamedTuple):
+    """From minute `start` of the day to minute `end`, in local time; past midnight where `end` comes first."""
+
+    start: int
+    end: int
+
+
+class Receiver(NamedTuple):
+    """A list of destinations, and what they are told of: alerts of at least `min_severity` that match the patterns.
+
+    `urls` are Apprise's, `command` a program with its arguments, `alertmanager` the addresses of Alertmanagers.
+    `runs` and `rules` are shell patterns over the run's id (or its log's name) and the rule's name, `tags` names of
+    tags; an empty list matches everything. At most `rate_limit` messages go out in an hour; 0: as many as come.
+    `timeout` is how long one delivery may take.
+    """
+
+    name: str
+    urls: tuple[Secret, ...] = ()
+    command: tuple[str, ...] = ()
+    alertmanager: tuple[Secret, ...] = ()
+    min_severity: Severity = "info"
+    runs: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    resolved: bool = True
+    quiet_hours: QuietHours | None = None
+    rate_limit: int = 30
+    timeout: Duration = Duration(30)
+
+
+class Tag(NamedTuple):
+    """A name for the alerts of some runs, or of some rules, or of both together."""
+
+    name: str
+    runs: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+
+
+class NotifySettings(NamedTuple):
+    """How messages are put together: they wait for what belongs to them, and are given up after `give_up`.
+
+    `host` is what this machine is called in messages; empty: its own name.
+    """
+
+    group_wait: Duration = Duration(30)
+    group_wait_critical: Duration = Duration(5)
+    give_up: Duration = Duration(3 * 86400)
+    host: str = ""
+
+
+class DaemonSettings(NamedTuple):
+    """The service itself: where it keeps its `state` (empty: the user's state folder), and where it serves `metrics`.
+
+    At the first look at a log, alerts are told only if the log has grown within the last `history`.
+    """
+
+    state: str = ""
+    metrics: str = ""
+    history: Duration = Duration(86400)
+
+
 class Config(NamedTuple):
     """All settings. `logs` are files, globs and folders, relative to the config's own folder; so are `scenarios`."""
 
@@ -240,3 +302,7 @@ class Config(NamedTuple):
     alerts: AlertSettings = AlertSettings()
     scenarios: tuple[str, ...] = ()
     path: str | None = None
+    receivers: tuple[Receiver, ...] = ()
+    tags: tuple[Tag, ...] = ()
+    notify: NotifySettings = NotifySettings()
+    daemon: DaemonSettings = DaemonSettings()

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from nanwatch.config import AlertSettings, Config, CustomRule, Duration, Hold, Life, Moment, Rules
+from nanwatch.config import (
+    AlertSettings,
+    Config,
+    CustomRule,
+    DaemonSettings,
+    Duration,
+    Hold,
+    Life,
+    Moment,
+    NotifySettings,
+    QuietHours,
+    Receiver,
+    Rules,
+    Tag,
+)
 from nanwatch.errors import UsageError
 from nanwatch.model.alert import SEVERITIES, Severity, Silence
+from nanwatch.secret import Secret
 
+_T = TypeVar("_T")
 _DEFAULTS, _AT_ONCE = Rules(), Life()
-_TOP = ("logs", "rules", "alerts", "scenarios")
+_TOP = ("logs", "rules", "alerts", "scenarios", "receivers", "tags", "notify", "daemon")
 _LIFE = {"for": "hold", "keep_firing_for": "keep", "severity": "severity"}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd] ?)+")
 _HOLD = re.compile(r"(\d+) (epoch|batch|batche)(?:s)?")
 _RULE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d) ?- ?([01]?\d|2[0-3]):([0-5]\d)")
 
 
 def load_config(named: str | None = None, user_folder: Path | None = None) -> Config:
@@ -102,7 +120,67 @@ def _read(path: Path) -> Config:
         _alerts(data.get("alerts", {}), f"{path}: alerts"),
         _paths(data.get("scenarios", []), path, "scenarios"),
         str(path),
+        _named(data.get("receivers", {}), f"{path}: receivers", _receiver(path)),
+        _named(data.get("tags", {}), f"{path}: tags", _tag),
+        _table(NotifySettings(), data.get("notify", {}), f"{path}: notify"),
+        _daemon(data.get("daemon", {}), path),
     )
+
+
+def _named(data: object, place: str, make: Callable[[str, Mapping[str, object], str], _T]) -> tuple[_T, ...]:
+    """Make one thing of each table in *data*, by its name."""
+    if not isinstance(data, Mapping):
+        raise UsageError(f"{place}: expected a table")
+    made = []
+    for name, table in data.items():
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{place}.{name!r}: a name is made of letters, digits, -, _ and .")
+        if not isinstance(table, Mapping):
+            raise UsageError(f"{place}.{name}: expected a table")
+        made.append(make(name, table, f"{place}.{name}"))
+    return tuple(made)
+
+
+def _receiver(path: Path) -> Callable[[str, Mapping[str, object], str], Receiver]:
+    def make(name: str, data: Mapping[str, object], place: str) -> Receiver:
+        own = dict(data)
+        known = [key for key in ("urls", "alertmanager") if key in own]
+        secret: dict[str, Any] = {key: _secrets(own.pop(key), f"{place}.{key}", path) for key in known}
+        made: Receiver = _section(Receiver(name), own, place, ["urls", "alertmanager"], ("name",))
+        made = made._replace(**secret)
+        if made.command and os.sep in made.command[0]:  # a path is relative to the config, a name is looked up
+            program = os.path.normpath(path.parent.absolute() / Path(made.command[0]).expanduser())
+            made = made._replace(command=(program, *made.command[1:]))
+        if not (made.urls or made.command or made.alertmanager):
+            raise UsageError(f"{place}: it needs urls, a command or an alertmanager")
+        return made
+
+    return make
+
+
+def _tag(name: str, data: Mapping[str, object], place: str) -> Tag:
+    made: Tag = _section(Tag(name), data, place, [], ("name",))
+    return made
+
+
+def _secrets(value: object, place: str, path: Path) -> tuple[Secret, ...]:
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str) for item in items):  # what was found is not shown
+        raise UsageError(f"{place}: expected a list of texts")
+    return tuple(Secret(item, f"{place}[{n}]", str(path.parent.absolute())) for n, item in enumerate(items))
+
+
+def _table(base: Any, data: object, place: str) -> Any:
+    if not isinstance(data, Mapping):
+        raise UsageError(f"{place}: expected a table")
+    return _section(base, data, place, [])
+
+
+def _daemon(data: object, path: Path) -> DaemonSettings:
+    made: DaemonSettings = _table(DaemonSettings(), data, f"{path}: daemon")
+    if made.state:
+        made = made._replace(state=os.path.normpath(path.parent.absolute() / Path(made.state).expanduser()))
+    return made
 
 
 def _paths(value: object, path: Path, name: str) -> tuple[str, ...]:
@@ -166,10 +244,15 @@ def _silence(data: object, place: str) -> Silence:
     return Silence(**found)
 
 
-def _section(base: Any, data: Mapping[str, object], place: str, more: list[str]) -> Any:
-    """Return the frozen settings *base* with what a TOML table sets, field by field; *more* is known there too."""
+def _section(
+    base: Any, data: Mapping[str, object], place: str, more: list[str], fixed: tuple[str, ...] = ("life",)
+) -> Any:
+    """Return the frozen settings *base* with what a TOML table sets, field by field.
+
+    *more* is known there too; what is *fixed* is no setting.
+    """
     hints = get_type_hints(type(base))
-    known = [name for name in base._fields if name not in ("life", *more)]
+    known = [name for name in base._fields if name not in (*fixed, *more)]
     values = {}
     for name, value in data.items():
         if name not in known:
@@ -188,6 +271,13 @@ def _value(hint: Any, value: object, place: str) -> object:
         return _duration(value, place)
     if hint is Hold:
         return _hold(value, place)
+    if hint == QuietHours | None:
+        return _quiet_hours(value, place)
+    if hint == tuple[str, ...]:
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+            raise UsageError(f"{place}: expected a list of texts")
+        return tuple(items)
     if hint is str:
         if not isinstance(value, str):
             raise UsageError(f"{place}: expected a text, found {value!r}")
@@ -216,6 +306,16 @@ def _duration(value: object, place: str) -> Duration:
     if isinstance(value, str) and _DURATION.fullmatch(value):
         return parse_duration(value)
     raise UsageError(f"{place}: expected a duration such as '10m' or '1h 30m', found {value!r}")
+
+
+def _quiet_hours(value: object, place: str) -> QuietHours:
+    found = _HOURS.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise UsageError(f"{place}: expected hours such as '22:00-07:00', found {value!r}")
+    start, end = 60 * int(found[1]) + int(found[2]), 60 * int(found[3]) + int(found[4])
+    if start == end:
+        raise UsageError(f"{place}: {value!r} begins when it ends")
+    return QuietHours(start, end)
 
 
 def _hold(value: object, place: str) -> Hold:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nanwatch.alerts.dispatch import Reason, decide, mark_told
+from nanwatch.alerts.dispatch import decide, mark_told
 from nanwatch.config import (
     AlertSettings,
     CheckpointUnsaved,
@@ -35,7 +35,7 @@ from nanwatch.config import (
     Slowdown,
     Switch,
 )
-from nanwatch.model.alert import SEVERITIES, Alert, Severity, Silence
+from nanwatch.model.alert import SEVERITIES, Alert, Reason, Severity, Silence
 from nanwatch.model.event import (
     BatchDone,
     CheckpointSaved,

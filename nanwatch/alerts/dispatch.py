@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from nanwatch.alerts.inhibition import is_inhibited
-from nanwatch.model.alert import SEVERITIES, Alert
-
-Reason = Literal["first", "escalated", "resolved", "repeated"]
+from nanwatch.model.alert import SEVERITIES, Alert, Reason
 
 
 def decide(alert: Alert, now: float | None, repeat_interval: float) -> Reason | None:

@@ -10,6 +10,8 @@ Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 State = Literal["pending", "firing", "resolved"]
 Evidence = Mapping[str, float | int | str | None]
+Reason = Literal["first", "escalated", "resolved", "repeated"]
+"""Why somebody is told of an alert."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanwatch.alerts.dispatch import Reason, acknowledge, decide, mark_told, unacknowledge
+from nanwatch.alerts.dispatch import acknowledge, decide, mark_told, unacknowledge
 from nanwatch.alerts.suppression import suppress
 from nanwatch.model.alert import SEVERITIES, Alert, Severity, Silence
 from tests.alerts.making import alert

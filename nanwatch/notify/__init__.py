@@ -1,0 +1,1 @@
+"""Stage 7, alerts -> people: who is told, in which words, through which service, and what when it fails."""
