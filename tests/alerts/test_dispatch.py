@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nanwatch.alerts.dispatch import acknowledge, decide, mark_told, unacknowledge
 from nanwatch.alerts.suppression import suppress
-from nanwatch.model.alert import SEVERITIES, Alert, Severity, Silence
+from nanwatch.model.alert import SEVERITIES, Alert, Reason, Severity, Silence
 from tests.alerts.making import alert
 from tests.support.repeatable import repeatable
 
