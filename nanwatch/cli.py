@@ -12,7 +12,7 @@ from typing import NoReturn
 from nanwatch import __version__
 from nanwatch.errors import NanwatchError, UsageError
 
-_EPILOG = """exit codes: 0 fine; 2 wrong usage or config; 3 nothing to read.
+_EPILOG = """exit codes: 0 fine; 2 wrong usage or config; 3 nothing to read; 4 another daemon is running.
 With check-rules: 1 a scenario came out otherwise.
 With summary --check: 0 healthy, 1 a warning fires, 2 a critical alert fires, 3 unknown."""
 
@@ -65,10 +65,62 @@ def build_parser() -> argparse.ArgumentParser:
     init.add_argument("file", metavar="FILE", nargs="?", default="nanwatch.toml", help="where to (-: standard output)")
     init.add_argument("--force", action="store_true", help="replace a file that is there")
 
+    _add_daemon(commands)
+    _add_run(commands)
+
     explain = commands.add_parser("explain", help="what was recognised as what, and what was not")
     explain.add_argument("log", metavar="LOG")
     explain.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def _add_daemon(commands: argparse._SubParsersAction[_Parser]) -> None:
+    daemon = commands.add_parser("daemon", help="follow and alert, from the config; or speak to the daemon that does")
+    parts = daemon.add_subparsers(dest="part", metavar="PART", parser_class=_Parser)
+    run = parts.add_parser("run", help="follow and alert, until SIGTERM (the default)")
+    for parser in (daemon, run):
+        parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+        parser.add_argument("--log-file", metavar="FILE", help="the daemon's own log (default: stderr)")
+    status = parts.add_parser("status", help="what fires, what is silenced, how the daemon and its deliveries fare")
+    ack = parts.add_parser("ack", help="keep alerts quiet until they end")
+    ack.add_argument("alerts", metavar="ID", nargs="+", help="an alert's id, or how it begins")
+    ack.add_argument("--undo", action="store_true", help="take it back")
+    silence = parts.add_parser("silence", help="tell nobody of alerts that match, for a time")
+    silence.add_argument("--rule", default="*", metavar="PATTERN", help="rules, such as 'nan_*'")
+    silence.add_argument("--run", default="*", metavar="PATTERN", help="runs, such as '*/sweep-*'")
+    silence.add_argument("--severity", choices=["info", "warning", "critical"], default="critical", help="up to which")
+    end = silence.add_mutually_exclusive_group()
+    end.add_argument("--for", dest="duration", default="4h", metavar="TIME", help="such as 30m or 2d (default: 4h)")
+    end.add_argument("--until", metavar="TIME", help="such as 2026-12-24T08:00")
+    end.add_argument("--forever", action="store_true", help="until it is ended")
+    silence.add_argument("--comment", default="", help="why")
+    silence.add_argument("--all", action="store_true", help="every alert of every run")
+    unsilence = parts.add_parser("unsilence", help="end silences")
+    unsilence.add_argument("numbers", metavar="NUMBER", type=int, nargs="+")
+    test = parts.add_parser("test-notify", help="send a test message to receivers")
+    test.add_argument("receivers", metavar="RECEIVER", nargs="*", help="default: all")
+    for parser in (status, test):
+        parser.add_argument("--json", action="store_true", help="print JSON")
+    _add_store(daemon)
+    for parser in (run, status, ack, silence, unsilence, test):
+        # The same options before or after the part's name: what is not given must not undo what was.
+        _add_store(parser, default=argparse.SUPPRESS)
+
+
+def _add_store(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    config, state = "config (default: nanwatch.toml here or of the user)", "the store's folder (default: of the user)"
+    parser.add_argument("--config", metavar="FILE", help=config, default=default)
+    parser.add_argument("--state", metavar="DIR", help=state, default=default)
+
+
+def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
+    run = commands.add_parser("run", help="run a training, keep its log, know for certain how it ended")
+    run.add_argument("--log", metavar="FILE", help="where to (default: logs/PROGRAM-TIME.log)")
+    run.add_argument("--append", action="store_true", help="to a log that is there")
+    how = run.add_mutually_exclusive_group()
+    how.add_argument("--pty", action="store_true", help="under a pseudo-terminal (default where stdout is a terminal)")
+    how.add_argument("--pipe", action="store_true", help="with pipes")
+    run.add_argument("training", metavar="COMMAND", nargs="+", help="after --")
 
 
 def _add_logs(parser: argparse.ArgumentParser, text: str = "log files, globs or folders", count: str = "*") -> None:
@@ -88,7 +140,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = build_parser().parse_args(argv)
         from nanwatch import commands
 
-        run = getattr(commands, arguments.command.replace("-", "_"))
+        name = arguments.command.replace("-", "_")
+        run = getattr(commands, "run_training" if name == "run" else name)
         code: int = run(arguments)
         sys.stdout.flush()
     except NanwatchError as error:

@@ -216,6 +216,27 @@ def init(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def daemon(arguments: argparse.Namespace) -> int:
+    """Run the daemon, or speak to its store."""
+    from nanwatch import daemoncommands
+
+    part = (arguments.part or "run").replace("-", "_")
+    return {
+        "run": daemoncommands.run, "status": daemoncommands.status, "ack": daemoncommands.ack,
+        "silence": daemoncommands.silence, "unsilence": daemoncommands.unsilence,
+        "test_notify": daemoncommands.test_notify,
+    }[part](arguments)  # fmt: skip
+
+
+def run_training(arguments: argparse.Namespace) -> int:
+    """Run a training and keep its log; return its own exit code."""
+    from nanwatch.launch.command import run_command
+
+    use_pty = True if arguments.pty else False if arguments.pipe else None
+    log = Path(arguments.log) if arguments.log else None
+    return run_command(arguments.training, log, use_pty=use_pty, append=arguments.append)
+
+
 # -- what the commands share
 
 

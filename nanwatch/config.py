@@ -6,6 +6,7 @@ A `Duration` is in seconds, a `Moment` in Unix seconds. `nanwatch.configfile` re
 
 from __future__ import annotations
 
+import os
 from typing import Literal, NamedTuple
 
 from nanwatch.model.alert import Severity, Silence
@@ -306,3 +307,7 @@ class Config(NamedTuple):
     tags: tuple[Tag, ...] = ()
     notify: NotifySettings = NotifySettings()
     daemon: DaemonSettings = DaemonSettings()
+
+    def absolute(self) -> Config:
+        """Return the same with absolute paths: a service outlives the folder that it was started in."""
+        return self._replace(logs=tuple(p if p == "-" else os.path.abspath(p) for p in self.logs))  # noqa: PTH100

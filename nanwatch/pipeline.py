@@ -214,6 +214,19 @@ class LogPipeline:
                     return alert
         return None
 
+    def silence(self, silences: Sequence[Silence], now: float) -> None:
+        """Let exactly *silences* hold from *now* on."""
+        self.silences = silences
+        firing = self.firing
+        suppress(firing, self.log_runs.current.id, silences, now)
+
+    def shift_time(self, seconds: float) -> None:
+        """Take note that the clock was set by so many *seconds*: what was measured with it moves along."""
+        run = self.log_runs.current
+        if run.grew_at is not None:
+            run.grew_at += seconds
+        self._life(run).shift_time(seconds)
+
     @property
     def has_ended(self) -> bool:
         """Whether the log has told of the end of its last run."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from nanwatch.clock import Clock, SystemClock
+from nanwatch.clock import Clock, StepDetector, SystemClock
 from nanwatch.config import Config
+from nanwatch.model.alert import Silence
 from nanwatch.model.frame import Chunk, Progress
 from nanwatch.model.run import Process
-from nanwatch.pipeline import LogPipeline, Notice
+from nanwatch.pipeline import LogPipeline, Notice, PipelineState
+from nanwatch.tail.follower import Follower
+from nanwatch.tail.identity import Position
 from nanwatch.tail.stdin import StdinFollower
 from nanwatch.tail.tailer import Tailer
 from nanwatch.tail.writers import Writer, find_writers, is_alive
@@ -24,6 +28,17 @@ _FIRST_LOOK_S, _LOOK_S = 2.0, 60.0
 _SETTLED_S = 10.0
 """Seconds for which a log that nobody holds open may only be between two lines."""
 _TICK_S = 1.0
+_GONE_S = 7 * 86400.0
+"""Seconds after which a log that is gone is forgotten: its folder may only be unmounted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is known of a log: how far it was read, what that told, and when it last grew (Unix seconds)."""
+
+    position: Position
+    state: PipelineState
+    grew_at: float
 
 
 @dataclass(slots=True)
@@ -41,6 +56,9 @@ class Watch:
 
     What stands in the logs at the first look is history: its events bear no time. With `every_event`, every
     frame is read. *progress* is told of the first look, which may be long. *find* tells who writes which log.
+    Logs in *kept* go on where they were left; *tailer* must have been given their positions.
+
+    A look takes some `turn_s` seconds at most and then leaves the rest to the next one, unless that is None.
     """
 
     def __init__(
@@ -51,6 +69,8 @@ class Watch:
         every_event: bool = False,
         progress: Progress | None = None,
         find: FindWriters = find_writers,
+        kept: Mapping[Path, Kept] = MappingProxyType({}),
+        turn_s: float | None = None,
     ) -> None:
         self._tailer = tailer
         self._progress = progress
@@ -58,15 +78,59 @@ class Watch:
         self._clock = clock or SystemClock()
         self._every_event = every_event
         self._find = find
-        self._followed: dict[Path, _Followed] = {}
-        self._live = False
-        self._look_at = self._clock.now() + _FIRST_LOOK_S
-        self._ticked_at = 0.0
+        self._turn_s = turn_s
+        self._silences: Sequence[Silence] = config.alerts.silences
+        self._live = self._unfinished = False
+        self._look_at = self._clock.steady() + _FIRST_LOOK_S
+        self._ticked_at: float | None = None
+        self._steps = StepDetector(self._clock)
+        self.clock_step = 0.0
+        self.changed: set[Path] = set()
+        self.bytes_read = 0
+        self._followed = {path: self._resumed(path, log) for path, log in kept.items()}
 
     @property
     def pipelines(self) -> dict[Path, LogPipeline]:
         """The pipeline of each log that has shown a byte."""
         return {path: followed.pipeline for path, followed in self._followed.items()}
+
+    @property
+    def logs(self) -> list[Follower]:
+        """The followers of all logs, also of those that have not shown a byte."""
+        return self._tailer.logs
+
+    @property
+    def wake_kind(self) -> str:
+        """How it learns that a log has grown."""
+        return self._tailer.wake.kind
+
+    @property
+    def is_live(self) -> bool:
+        """Whether what stood in the logs at first has been read."""
+        return self._live
+
+    def grew_at(self, path: Path) -> float:
+        """Return when the log at *path* last grew."""
+        return self._followed[path].grew_at
+
+    def keep(self, path: Path) -> Kept | None:
+        """Return what to go on with later, at the end of a look; None for a log that is gone and was never open."""
+        followed, position = self._followed[path], self._tailer.position(path)
+        return None if position is None else Kept(position, followed.pipeline.state, followed.grew_at)
+
+    def silence(self, silences: Sequence[Silence]) -> None:
+        """Let exactly *silences* hold from now on, in new logs too."""
+        self._silences = silences
+        for followed in self._followed.values():
+            followed.pipeline.silence(silences, self._clock.now())
+
+    def forget_gone(self) -> list[Path]:
+        """Drop the logs that have been gone for so long that they will not come back; return them."""
+        present, now = {log.path for log in self._tailer.logs}, self._clock.now()
+        gone = [p for p, f in self._followed.items() if p not in present and now - f.grew_at > _GONE_S]
+        for path in gone if self._live else ():
+            del self._followed[path]
+        return sorted(gone) if self._live else []
 
     @property
     def problems(self) -> list[str]:
@@ -80,11 +144,18 @@ class Watch:
         return 3600.0
 
     def look(self, timeout: float = 0.0) -> Iterator[Notice]:
-        """Wait up to *timeout* seconds for something new, then yield what it tells."""
-        yield from self._read(self._tailer.wait(timeout) if self._live else None)
-        self._live = True
-        time = self._clock.now()
-        if 0 <= time - self._ticked_at < _TICK_S:
+        """Wait up to *timeout* seconds for something new, then yield what it tells.
+
+        Afterwards, `changed` are the logs that were read or that told something, and `clock_step` is by how many
+        seconds the clock was set meanwhile.
+        """
+        self.changed = set()
+        only = self._tailer.wait(timeout) if self._live and not self._unfinished else None
+        self._note_clock()
+        yield from self._read(only)
+        self._live = self._live or not self._unfinished
+        time = self._clock.steady()
+        if not self._live or (self._ticked_at is not None and time - self._ticked_at < _TICK_S):
             return
         self._ticked_at = time
         writers = self._look_for_writers()
@@ -96,37 +167,61 @@ class Watch:
         """Close every log."""
         self._tailer.close()
 
+    def _note_clock(self) -> None:
+        """Do not take for silence what is only a clock that was set, or a machine that was suspended."""
+        self.clock_step = self._steps.step()
+        if self.clock_step:
+            for followed in self._followed.values():
+                followed.grew_at += self.clock_step
+                followed.looked_at += self.clock_step
+                followed.pipeline.shift_time(self.clock_step)
+
     def _read(self, only: set[Path] | None) -> Iterator[Notice]:
         now = self._clock.now() if self._live else None
+        until = None if self._turn_s is None else self._clock.steady() + self._turn_s
         grown: set[Path] = set()
+        self._unfinished = False
         for path, item in self._tailer.poll(only):
             if _is_own_output(path):
                 continue  # or else every line would be answered with another one
             followed = self._follow(path)
             yield from followed.pipeline.feed(item, now)
             grown.add(path)
-            if self._progress is not None and not self._live and isinstance(item, Chunk):
+            if not isinstance(item, Chunk):
+                continue
+            self.bytes_read += len(item.data)
+            if self._progress is not None and not self._live:
                 sizes = {log.path: log.size for log in self._tailer.logs}
                 self._progress(str(path), item.offset + len(item.data), sizes[path])
+            if until is not None and self._clock.steady() >= until:
+                self._unfinished = True  # after a chunk, and not after what announces one
+                break
         times = {} if self._live else {log.path: log.mtime for log in self._tailer.logs}
         time = self._clock.now()
+        self.changed |= grown
         for path in grown:
             followed = self._followed[path]
             followed.grew_at = min(time, times.get(path) or time)
-            yield from followed.pipeline.catch_up(now)
+            if not self._unfinished:
+                yield from followed.pipeline.catch_up(now)
 
     def _follow(self, path: Path) -> _Followed:
         followed = self._followed.get(path)
         if followed is None:
             pipeline = LogPipeline(str(path), self._config, every_event=self._every_event)
+            pipeline.silences = self._silences
             followed = self._followed[path] = _Followed(pipeline, self._clock.now())
         return followed
 
+    def _resumed(self, path: Path, log: Kept) -> _Followed:
+        pipeline = LogPipeline(str(path), self._config, log.state, every_event=self._every_event)
+        return _Followed(pipeline, log.grew_at)
+
     def _look_for_writers(self) -> dict[Path, list[Writer] | None]:
         """Ask who writes the logs that show no end: now and then, and as soon as a known writer is gone."""
-        time = self._clock.now()
+        time = self._clock.steady()
         going = {path: f for path, f in self._followed.items() if not f.pipeline.has_ended}
-        due = time >= self._look_at or time < self._look_at - _LOOK_S
+        due = time >= self._look_at
         if due:
             self._look_at = time + _LOOK_S
         gone = [p for p, f in going.items() if f.writer is not None and not is_alive(f.writer)]
@@ -136,9 +231,10 @@ class Watch:
     def _tick(self, writers: Mapping[Path, list[Writer] | None]) -> Iterator[Notice]:
         """Tell every pipeline the time, and who writes its log; a log without a writer may be complete."""
         time = self._clock.now()
+        present = {log.path for log in self._tailer.logs}
         for path, followed in self._followed.items():
             pipeline = followed.pipeline
-            if not pipeline.needs_time:
+            if not pipeline.needs_time or path not in present:
                 continue
             found = writers.get(path)
             silence = time - followed.grew_at
@@ -147,10 +243,13 @@ class Watch:
                 found = [followed.writer]  # it opens the log anew for each line
             is_stuck = any(alert.rule == "stall" for alert in pipeline.firing)  # and ended from outside, not by itself
             if found == [] and pipeline.may_be_finished and not is_stuck and (had_writer or silence >= _SETTLED_S):
-                yield from pipeline.finish(time)
-                continue
-            holders = None if found is None else _processes(followed, found, time)
-            yield from pipeline.tick(time, followed.grew_at, holders, has_looked=path in writers)
+                notices = pipeline.finish(time)
+            else:
+                holders = None if found is None else _processes(followed, found, time)
+                notices = pipeline.tick(time, followed.grew_at, holders, has_looked=path in writers)
+            for notice in notices:
+                self.changed.add(path)
+                yield notice
 
 
 def _processes(followed: _Followed, found: list[Writer], time: float) -> list[Process]:
@@ -179,6 +278,7 @@ class PipeWatch:
     def __init__(self, config: Config, clock: Clock | None = None, every_event: bool = False, fd: int = 0) -> None:
         self._follower = StdinFollower(fd)
         self._clock = clock or SystemClock()
+        self._steps = StepDetector(self._clock)
         self.pipeline = LogPipeline("-", config, every_event=every_event)
 
     @property
@@ -204,6 +304,8 @@ class PipeWatch:
     def look(self, timeout: float = 0.0) -> Iterator[Notice]:
         """Wait up to *timeout* seconds for something new, then yield what it tells."""
         self._follower.wait(timeout)
+        if step := self._steps.step():
+            self.pipeline.shift_time(step)
         now = self._clock.now()
         for chunk in self._follower.poll():
             yield from self.pipeline.feed(chunk, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from hashlib import blake2b
 
 from nanwatch.config import Hold, Life
@@ -100,6 +101,15 @@ class Alerts:
             else:
                 alert.state, alert.cleared = "resolved", None
 
+    def shift_time(self, seconds: float) -> None:
+        """Move the times by which open alerts wait: the clock was set by so many *seconds*."""
+        for alert in self._open.values():
+            alert.since = _shifted(alert.since, seconds)
+            if alert.cleared is not None:
+                alert.cleared = _shifted(alert.cleared, seconds)
+            if alert.notified_at is not None:
+                alert.notified_at += seconds
+
     def _clear(self, rule: str, found: Mapping[str, Finding], now: Mark, life: Life) -> list[Alert]:
         ended = []
         for alert in [a for a in self._open.values() if a.rule == rule and a.key not in found]:
@@ -139,6 +149,10 @@ def _renew(alert: Alert, finding: Finding, severity: Severity) -> bool:
     if worse:
         alert.severity = severity
     return worse
+
+
+def _shifted(mark: Mark, seconds: float) -> Mark:
+    return mark if mark.time is None else replace(mark, time=mark.time + seconds)
 
 
 def _has_lasted(since: Mark, now: Mark, hold: Hold) -> bool:

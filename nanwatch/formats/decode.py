@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nanwatch.formats.bars import Bar, read_bar
+from nanwatch.formats.closing import read_closing
 from nanwatch.formats.declared import Declaration, Reader, ReaderState, load
 from nanwatch.formats.generic import Generic
 from nanwatch.formats.prefix import split_prefix
@@ -122,6 +123,11 @@ class Decoder:
         self.state.frames += 1
         self.news = None
         self.matched = ""
+        closing = read_closing(frame.text, frame.offset)
+        if closing is not None:
+            self.matched = "nanwatch run"
+            self._traceback.drop()
+            return closing
         return self._decode(frame.text, frame.offset, frame.end)
 
     def pass_over(self, passed: Passed) -> None:

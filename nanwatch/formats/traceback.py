@@ -47,6 +47,10 @@ class TracebackReader:
         self.state.offset, self.state.lines = offset, 0
         return match.start()
 
+    def drop(self) -> None:
+        """Forget a traceback that was cut off: the process is gone."""
+        self.state.offset, self.state.is_harmless = -1, False
+
     def read(self, text: str, offset: int) -> list[Event] | None:
         """Return the events of the next line, or None when it is none of the traceback's."""
         state = self.state

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
+
+from nanwatch.tail.room import EXHAUSTED, Room
 
 try:
     from _blake2 import blake2b  # what hashlib hands out, without loading OpenSSL first
@@ -29,9 +31,13 @@ FINGERPRINT = 256
 FileKey = tuple[int, int]
 """Device and inode."""
 
+IsKnown = Callable[[Path, FileKey], bool]
+"""Tells whether a rotated file was read before."""
+
 _ROTATED = re.compile(
     r"(?P<base>.+?)[.\-_]"
-    r"(?P<mark>\d{1,3}|\d{6,14}|\d{4}-\d\d-\d\d(?:[T_.\-]\d\d[:.\-]?\d\d(?:[:.\-]?\d\d)?)?)"
+    r"(?P<mark>\d{1,3}|\d{6,14}|\d{8}[-_.T]\d{2,10}"
+    r"|\d{4}-\d\d(?:-\d\d(?:[T_.\-]\d\d(?:[:.\-]?\d\d(?:[:.\-]?\d\d)?)?)?)?)"
     r"(?P<packed>\.(?:gz|bz2|xz|zst|zip))?"
 )
 
@@ -103,13 +109,15 @@ def fingerprint(data: bytes) -> str:
 def same_file(fd: int, position: Position) -> Verdict:
     """Decide what the file open at *fd* is to *position*.
 
-    Another inode with the same content *continues* too (an NFS remount, a grown copy moved into place), but
-    only when a full fingerprint matches: "epoch 1" alone is what every new log begins with.
+    Another inode with the same content *continues* too (a grown copy moved into place), but only when a full
+    fingerprint matches: "epoch 1" alone is what every new log begins with. The same number on another device
+    is a mount that went and came back.
     """
     status = os.fstat(fd)
     same = (status.st_dev, status.st_ino) == position.key
+    is_remounted = status.st_ino == position.inode and position.offset > 0
     fits = status.st_size >= position.offset and holds(fd, position)
-    if fits and (same or position.offset >= FINGERPRINT):
+    if fits and (same or is_remounted or position.offset >= FINGERPRINT):
         return Verdict.CONTINUES
     if not same:
         return Verdict.ANOTHER
@@ -143,23 +151,34 @@ def find_moved(path: Path, key: FileKey) -> Path | None:
     return None
 
 
-def find_copy(path: Path, position: Position, known: Iterable[FileKey] = ()) -> Path | None:
+def find_copy(path: Path, position: Position, is_known: IsKnown, room: Room) -> Path | None:
     """Find the rotated copy that holds what was read up to *position*, and perhaps more (copy-truncate)."""
-    for candidate, status, _ in _rotated(path, known):
+    for candidate, status, _ in _rotated(path, is_known):
         if status.st_size < position.offset or status.st_mtime_ns < position.mtime_ns:
             continue
-        with suppress(OSError):
-            fd = os.open(candidate, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            try:
-                if holds(fd, position):
-                    return candidate
-            finally:
-                os.close(fd)
+        if is_at(candidate, position, room):
+            return candidate
     return None
 
 
+def is_at(path: Path, position: Position, room: Room) -> bool:
+    """Return whether both fingerprints of *position* are found in the file at *path*; False where it is unreadable."""
+    try:
+        fd = room.open(path)
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
+        return False
+    try:
+        return holds(fd, position)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
 def rotated_since(
-    path: Path, anchor: Path | None, mtime_ns: int, known: Iterable[FileKey], until: Path | None = None
+    path: Path, anchor: Path | None, mtime_ns: int, is_known: IsKnown, until: Path | None = None
 ) -> list[Path]:
     """Return the files that came between *anchor* (where the old one is now) and *until*, oldest first.
 
@@ -171,7 +190,7 @@ def rotated_since(
     anchor_age = _age(anchor.name) if anchor else None
     until_age = _age(until.name) if until and rotated_from(until.name) == path.name else None
     found: list[tuple[int, Path]] = []
-    for candidate, status, age in _rotated(path, known):
+    for candidate, status, age in _rotated(path, is_known):
         if candidate == anchor:
             continue
         if anchor_age is not None and (anchor_age < 0) == (age < 0):
@@ -192,20 +211,26 @@ def _age(name: str) -> int | None:
     return -digits if len(match["mark"]) <= 3 else digits
 
 
-def _rotated(path: Path, known: Iterable[FileKey]) -> Iterator[tuple[Path, os.stat_result, int]]:
-    """Yield the readable files rotated from *path*, with their status and age, but those in *known*."""
+def _rotated(path: Path, is_known: IsKnown) -> Iterator[tuple[Path, os.stat_result, int]]:
+    """Yield the readable files rotated from *path*, with their status and age, but those that are known."""
     for entry in _neighbours(path):
         match = _ROTATED.fullmatch(entry.name) if entry.name.startswith(path.name) else None
         if match is None or match["base"] != path.name or match["packed"]:
             continue
         with suppress(OSError):
             status = entry.stat()
-            if entry.is_file() and (status.st_dev, status.st_ino) not in known:
+            if entry.is_file() and not is_known(Path(entry.path), (status.st_dev, status.st_ino)):
                 yield Path(entry.path), status, _age(entry.name) or 0
 
 
 def _neighbours(path: Path) -> Iterator[os.DirEntry[str]]:
     folder, real = path.parent, Path(os.path.realpath(path)).parent
     for place in [folder] if os.path.realpath(folder) == str(real) else [folder, real]:
-        with suppress(OSError), os.scandir(place) as entries:
-            yield from entries
+        try:
+            with os.scandir(place) as entries:
+                found = list(entries)
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise  # it would look as if nothing were there
+            continue
+        yield from found

@@ -1,4 +1,4 @@
-"""A file that is open for reading: where it is read, what it looked like, and whether it still is what it was."""
+"""A file that is being read: how far, what it looked like, and whether it still is what it was."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from nanwatch.tail.identity import (
     FINGERPRINT,
     FileKey,
     Position,
+    find_moved,
     fingerprint,
+    rotated_from,
 )
+from nanwatch.tail.room import Room
 
 _SETTLED_S = 2.0
 """Times younger than this may hide a second change (the coarsest clocks of file systems tick this slowly)."""
@@ -29,12 +32,18 @@ def signature(status: os.stat_result) -> Signature:
 
 
 class OpenFile:
-    """One open descriptor: how far it was handed out, and what was there."""
+    """How far one file was handed out, and what was there; *log* is the path for which it is read.
 
-    def __init__(self, path: Path | str) -> None:
-        # Not blocking: should the name have become a pipe meanwhile, open() must not wait for its writer.
-        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        self.status = os.fstat(self.fd)
+    Its descriptor may be taken by the *room*. Then it is opened again when it is read, under the name that it
+    has by then, as long as it can be known again.
+    """
+
+    def __init__(self, path: Path | str, room: Room, log: Path | None = None) -> None:
+        self.path = Path(path)
+        self._log = log or self.path
+        self._room = room
+        self._fd: int | None = room.open(path)
+        self.status = os.fstat(self._fd)
         self.key: FileKey = (self.status.st_dev, self.status.st_ino)
         self.mtime_ns = self.status.st_mtime_ns
         self.deadline = 0.0
@@ -43,11 +52,43 @@ class OpenFile:
         if not stat.S_ISREG(mode):
             self.close()
             raise OSError(errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL, "")
+        room.enter(self)
+
+    @property
+    def fd(self) -> int:
+        """The descriptor; raise FileNotFoundError where it was let go and the file is not to be found again."""
+        if self._fd is None:
+            self._fd = self._open_again()
+            self._room.enter(self)
+        return self._fd
+
+    def let_go(self) -> None:
+        """Close the descriptor, but know the place."""
+        self._room.leave(self)
+        if self._fd is not None:
+            with suppress(OSError):
+                os.close(self._fd)
+        self._fd = None
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self.let_go()
+
+    def look(self) -> None:
+        """Take `status` anew; raise FileNotFoundError where the file is not to be found any more."""
+        if self._fd is None:
+            with suppress(OSError):
+                status = self.path.stat()
+                if (status.st_dev, status.st_ino) == self.key:
+                    self.status = status
+                    return
+        self.status = os.fstat(self.fd)
 
     def restart(self) -> None:
         """Begin again at byte 0, and look at the next chance."""
         self.offset, self.head, self.before = 0, b"", b""
         self.seen: Signature | None = None
+        self._young: tuple[Signature, float] | None = None
 
     def resume(self, position: Position) -> None:
         """Go on at *position*, which must have been found to match."""
@@ -59,42 +100,38 @@ class OpenFile:
         """Return whether `status` differs from what it was when the file was last read to its end."""
         return signature(self.status) != self.seen
 
-    def settle(self, now: float) -> None:
-        """Note that all that `status` tells of was read; it was taken before reading, at *now*."""
+    def settle(self, now: float, steady: float) -> None:
+        """Note that all that `status` tells of was read; it was taken before reading, at *now* and *steady*."""
         self.mtime_ns = self.status.st_mtime_ns
-        self.seen = signature(self.status) if now - self.status.st_ctime > _SETTLED_S else None
+        found = signature(self.status)
+        is_old = now - self.status.st_ctime > _SETTLED_S
+        if not is_old:  # a server's clock, or one that was set, may say so for hours
+            if self._young is None or self._young[0] != found:
+                self._young = (found, steady)
+            is_old = steady - self._young[1] > _SETTLED_S
+        self.seen = found if is_old else None
 
     def head_holds(self) -> bool:
         """Return whether the file still begins as it did."""
         return os.pread(self.fd, len(self.head), 0) == self.head
 
     def read(self, size: int) -> bytes | None:
-        """Hand out up to *size* bytes; None when the bytes before them are not those of before."""
+        """Return up to *size* bytes to be accepted; None when the bytes before them are not those of before."""
         if not self.offset:
             self._skip_zeros()
         lead = len(self.before)
         data = os.pread(self.fd, lead + size, self.offset - lead)
-        if lead:
-            if not data.startswith(self.before):
-                return None
-            data = data[lead:]
+        if not lead:
+            return data
+        return data[lead:] if data.startswith(self.before) else None
+
+    def accept(self, data: bytes) -> None:
+        """Note that *data*, which was read, is handed out now."""
         if len(self.head) < FINGERPRINT and self.offset == len(self.head):
             self.head += data[: FINGERPRINT - len(self.head)]
         self.before = (self.before + data if len(data) < FINGERPRINT else data)[-FINGERPRINT:]
         self.offset += len(data)
-        return data
-
-    def _skip_zeros(self) -> None:
-        if os.pread(self.fd, 16, 0) != _ZEROS[:16]:
-            return
-        with suppress(OSError):  # no hole, or nothing but a hole
-            self.offset = os.lseek(self.fd, 0, os.SEEK_DATA)
-        while block := os.pread(self.fd, 1 << 16, self.offset):
-            rest = len(block.lstrip(b"\0"))
-            self.offset += len(block) - rest
-            if rest:
-                break
-        self.head = self.before = _ZEROS[: self.offset]
+        self._room.touch(self)
 
     def position(self, earlier: tuple[Position, ...] = ()) -> Position:
         """Describe the place that was reached."""
@@ -110,7 +147,41 @@ class OpenFile:
             earlier=earlier,
         )
 
-    def close(self) -> None:
-        """Give the descriptor back."""
-        with suppress(OSError):
-            os.close(self.fd)
+    def _open_again(self) -> int:
+        """Open the file under its name, or the one that it has now; a name that is new must be proven by content."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            fd = self._room.open(self.path)
+            if self._is_key_of(fd):
+                return fd
+            os.close(fd)
+        moved = find_moved(self._log, self.key)
+        if moved is not None:
+            fd = self._room.open(moved)
+            if self._is_key_of(fd) and self._is_proven(fd, moved):
+                self.path = moved
+                return fd
+            os.close(fd)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    def _is_key_of(self, fd: int) -> bool:
+        status = os.fstat(fd)
+        return (status.st_dev, status.st_ino) == self.key
+
+    def _is_proven(self, fd: int, path: Path) -> bool:
+        """Return whether *fd* holds what was read, or bears a rotated name: the inode's number may be reused."""
+        if not self.offset:
+            return rotated_from(path.name) == self._log.name
+        before = os.pread(fd, len(self.before), self.offset - len(self.before))
+        return before == self.before and os.pread(fd, len(self.head), 0) == self.head
+
+    def _skip_zeros(self) -> None:
+        if os.pread(self.fd, 16, 0) != _ZEROS[:16]:
+            return
+        with suppress(OSError):  # no hole, or nothing but a hole
+            self.offset = os.lseek(self.fd, 0, os.SEEK_DATA)
+        while block := os.pread(self.fd, 1 << 16, self.offset):
+            rest = len(block.lstrip(b"\0"))
+            self.offset += len(block) - rest
+            if rest:
+                break
+        self.head = self.before = _ZEROS[: self.offset]

@@ -52,6 +52,7 @@ class Tailer:
         self._found: list[Path] = []
         self._scanned: float | None = None
         self._checked: float | None = None
+        self._last: Path | None = None
 
     @property
     def logs(self) -> list[Follower]:
@@ -63,6 +64,16 @@ class Tailer:
         """What could not be looked at, a line each: folders, then logs."""
         logs = [f"{log.path}: {log.problem}" for log in self.logs if log.problem]
         return [*self._discovery.problems, *logs]
+
+    @property
+    def wake(self) -> Wake:
+        """What says when to look."""
+        return self._wake
+
+    def position(self, path: Path) -> Position | None:
+        """Return how far the log at *path* was read, also of one that has not been seen yet; None if not at all."""
+        follower = self._followers.get(path)
+        return self._positions.get(path) if follower is None else follower.position
 
     def wait(self, timeout: float) -> set[Path] | None:
         """Wait for something to look at; hand what it returns to `poll` (None: look at everything)."""
@@ -79,12 +90,16 @@ class Tailer:
         fresh = self._rescan() if self._must_scan(only) else []
         chosen = self._followers.values() if only is None else [*self._behind(only), *fresh]
         turns = deque((follower.path, follower.poll()) for follower in dict.fromkeys(chosen))
+        if self._last in (paths := [path for path, _ in turns]):
+            turns.rotate(-1 - paths.index(self._last))  # who stopped in the middle goes on with the next log
         while turns:
             path, items = turns.popleft()
             for item in items:
+                self._last = path
                 yield path, item
                 turns.append((path, items))
                 break
+        self._last = None
 
     def close(self) -> None:
         """Close every log and the wake."""
@@ -133,11 +148,14 @@ class Tailer:
         return follower
 
     def _forget(self, found: list[Path]) -> None:
-        """Drop the logs that have been gone for long, with their descriptors."""
+        """Drop the logs that have been gone for long, with their descriptors, but not where they were left."""
         now = self._clock.now()
         for path in self._followers.keys() - set(found):
             if now - self._missing_since.setdefault(path, now) >= _FORGET_S:
-                self._followers.pop(path).close()
+                follower = self._followers.pop(path)
+                follower.close()
+                if follower.position is not None:
+                    self._positions[path] = follower.position
         for path in self._missing_since.keys() - (self._followers.keys() - set(found)):
             del self._missing_since[path]
 

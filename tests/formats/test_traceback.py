@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from nanwatch.formats.decode import Decoder
-from nanwatch.model.event import Event, Failure, Interrupted
+from nanwatch.model.event import Event, Failure, Interrupted, ProcessExited
 from nanwatch.model.frame import Frame
 
 HEAD = 'Traceback (most recent call last):\n  File "train.py", line 3, in <module>\n    main()\n'
@@ -63,3 +63,9 @@ def test_progress_between_its_lines() -> None:
 def test_no_failure(text: str) -> None:
     """Words of tracebacks in prose, and a traceback that is not at its end, are no failure."""
     assert not [event for event in events_of(text) if isinstance(event, Failure)]
+
+
+def test_end_of_the_process() -> None:
+    """A traceback that `nanwatch run` saw cut off is forgotten: what the next process prints is its own."""
+    text = HEAD + "[nanwatch] ended: killed by signal 9 (SIGKILL) after 3 h 02 min\nValueError: of another process"
+    assert events_of(text) == [ProcessExited(3, 137)]

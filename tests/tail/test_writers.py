@@ -229,6 +229,26 @@ def test_time_used(log: Path) -> None:
     assert now.pid == before.pid
 
 
+RUN_BY_US = """
+import sys
+from pathlib import Path
+from nanwatch.launch import run_command
+sys.exit(run_command(sys.argv[2:], Path(sys.argv[1]), use_pty=sys.argv[1].endswith("pty.log")))
+"""
+
+
+@pytest.mark.parametrize("name", ["pipes.log", "pty.log"])
+def test_trainer_that_we_run(tmp_path: Path, name: str) -> None:
+    """What `nanwatch run` runs is the trainer of its log, nanwatch, whatever Python runs it, but the recorder."""
+    log = tmp_path / name
+    with running(sys.executable, "-c", RUN_BY_US, log, sys.executable, "-c", WAIT) as (recorder, trainer):
+        writing = found(log)
+        assert [writer.pid for writer in writing] == [trainer, recorder.pid]
+        assert writing[1].command == "nanwatch"
+        assert writing[0].command.startswith("python")
+    assert found(log) == []
+
+
 # -- processes that are made up
 
 
@@ -309,7 +329,7 @@ def test_pipes_in_a_circle(processes: Processes, log: Path) -> None:
     assert [writer.pid for writer in found(log)] == [10, 11]
 
 
-@pytest.mark.parametrize("recorder", ["script", "screen", "mpirun"])
+@pytest.mark.parametrize("recorder", ["script", "screen", "mpirun", "nanwatch"])
 def test_descendants(processes: Processes, log: Path, recorder: str) -> None:
     """What a terminal's recorder started comes first, the trainer before its shell; the dead do not count."""
     processes.add(10, recorder, "/dev/pts/0", log, program=recorder)

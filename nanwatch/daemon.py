@@ -1,0 +1,259 @@
+"""The service: follows what the config names, decides who is told, and keeps it all in the store.
+
+One thread reads and decides; the couriers (`nanwatch.delivery`) deliver. What was read, what it showed and who is to
+be told of it are saved together, so a kill at any moment loses nothing and repeats at most what was under way.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from nanwatch import __version__
+from nanwatch.clock import Clock
+from nanwatch.config import Config
+from nanwatch.delivery import Deliveries, Terms
+from nanwatch.errors import UsageError
+from nanwatch.keeping import Keeping
+from nanwatch.model.alert import Alert
+from nanwatch.model.health import Health
+from nanwatch.notify.receivers import Destination, open_destinations, secrets_of
+from nanwatch.rules.base import make_rules
+from nanwatch.secret import Redactor
+from nanwatch.store import Store
+from nanwatch.tail.discover import Discovery
+from nanwatch.tail.tailer import Tailer
+from nanwatch.tail.wake import open_wake
+from nanwatch.telling import Batch, Telling
+from nanwatch.watch import Kept, Watch
+
+_TURN_S = 1.0
+"""So long one look may take: then what it showed is saved, and signals are answered."""
+_HEALTH_S = 5.0
+_PRUNE_S = 3600.0
+_DRAIN_S = 4.0
+_NATIVE_S, _POLLED_S = 10.0, 2.0
+"""Seconds after which every log is looked at anyway, where events wake us and where they cannot."""
+
+log = logging.getLogger("nanwatch.daemon")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All that a config asks for, built before anything that runs is touched."""
+
+    config: Config
+    destinations: list[Destination]
+    redactor: Redactor
+
+
+def set_up(config: Config) -> Setup:
+    """Build what *config* asks for.
+
+    Raises:
+        UsageError: something in it cannot be had; nothing was changed.
+    """
+    make_rules(config.rules)
+    destinations = open_destinations(config.receivers, host_of(config))
+    return Setup(config, destinations, Redactor(secrets_of(config.receivers)))
+
+
+def host_of(config: Config) -> str:
+    """Return what this machine is called in messages."""
+    return config.notify.host or socket.gethostname()
+
+
+class Service:
+    """Follows, decides and saves, a `step` at a time.
+
+    *load* reads the config, at first and for a reload; *redact* is given what must not be shown of it.
+
+    Raises:
+        UsageError: the config cannot be used.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Config],
+        store: Store,
+        clock: Clock,
+        redact: Callable[[Redactor], None] = lambda _: None,
+    ) -> None:
+        self._load, self._store, self._clock, self._redact = load, store, clock, redact
+        setup = set_up(load())
+        redact(setup.redactor)
+        self._started_at = clock.now()
+        self._stopping = self._reloading = False
+        self._looked_at = self._told_at = self._pruned_at = float("-inf")
+        self._problems: set[str] = set()
+        self._keeping = Keeping(store, clock)
+        kept = self._keeping.kept()
+        old = clock.now() - setup.config.daemon.history
+        stale = [path for path, log in kept.items() if log.grew_at < old]
+        self._telling = Telling(clock, kept, stale, is_first_start=store.is_new)
+        self._use(setup, kept, None)
+
+    # -- life
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT; reload at SIGHUP."""
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+        tell_manager("READY=1")
+        while not self._stopping:
+            if self._reloading:
+                self._reloading = False
+                self.reload()
+            self.step(_TURN_S)
+        tell_manager("STOPPING=1")
+        self.close()
+
+    def step(self, timeout: float = 0.0) -> None:
+        """Wait up to *timeout* seconds for something new; take note of what it tells, and save it."""
+        for run, notice in self._watch.look(timeout):
+            if isinstance(notice, Alert):
+                self._telling.take(run, notice, self._watch)
+        if self._watch.clock_step:
+            log.warning("the clock was set by %+.0f s, or the machine was suspended", self._watch.clock_step)
+        self._telling.wake_stale(self._watch)
+        if self._store.database.changed_outside():
+            self._ask_people()
+        steady = self._clock.steady()
+        if steady - self._told_at >= _TURN_S:
+            self._told_at = steady
+            self._telling.look_again(self._watch)
+        self._save()
+        if steady - self._looked_at >= _HEALTH_S:
+            self._looked_at = steady
+            self._look_after_itself()
+
+    def close(self) -> None:
+        """Save what was read, let the deliveries under way end, close everything."""
+        self._deliveries.stop()
+        self._keeping.save_all_next(self._watch)
+        self._save()
+        self._watch.close()
+        if not self._deliveries.join(_DRAIN_S, self._clock):
+            log.warning("stopped while a delivery was under way; it will be repeated")
+        self._store.database.close()
+        log.info("stopped")
+
+    def reload(self) -> bool:
+        """Read the config anew and go on with it, or with the old one where it cannot be used; return which."""
+        try:
+            setup = set_up(self._load())
+        except UsageError as error:
+            log.error("the config was not reloaded: %s", error)  # noqa: TRY400 - one line says it
+            return False
+        # From here on nothing can fail.
+        self._keeping.save_all_next(self._watch)
+        self._save()
+        kept = {path: kept for path in self._watch.pipelines if (kept := self._watch.keep(path)) is not None}
+        self._watch.close()
+        self._deliveries.stop()
+        self._store.reset_destinations()
+        self._redact(setup.redactor)
+        self._use(setup, kept, self._deliveries)
+        return True
+
+    def _use(self, setup: Setup, kept: dict[Path, Kept], before: Deliveries | None) -> None:
+        """Work by *setup* from now on; go on with the logs *kept*, and take over the deliveries of *before*."""
+        self.config = setup.config
+        self._watch = self._open_watch(kept)
+        self._telling.use(setup.config, setup.destinations)
+        self._ask_people()
+        names = [destination.name for destination in setup.destinations]
+        for name in self._store.give_up(names, self._clock.now()):
+            log.error("%s: no longer in the config; what waited for it is given up", name)
+        terms = Terms(setup.config.notify, host_of(setup.config), self._clock)
+        self._deliveries = Deliveries(setup.destinations, self._store, terms, before)
+        self._deliveries.start()
+        told = ", ".join(names) or "nobody: the config names no receiver"
+        log.info("following %s; telling %s", ", ".join(setup.config.logs), told)
+
+    def _open_watch(self, kept: dict[Path, Kept]) -> Watch:
+        discovery = Discovery(self.config.logs)
+        discovery.scan()
+        wake = open_wake(discovery.folders())
+        if wake.note:
+            log.warning("%s", wake.note)
+        tailer = Tailer(
+            self.config.logs, wake, recheck_s=_NATIVE_S if wake.kind == "native" else _POLLED_S,
+            positions={path: log.position for path, log in kept.items()}, clock=self._clock,
+        )  # fmt: skip
+        return Watch(tailer, self.config, self._clock, kept=kept, turn_s=_TURN_S)
+
+    def _on_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+        self._stopping = True
+
+    def _on_reload(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self._reloading = True
+
+    # -- what it does at each step
+
+    def _ask_people(self) -> None:
+        """Take over the silences and acknowledgements that people have set through the store."""
+        now = self._clock.now()
+        set_by_people = (stored.silence for stored in self._store.silences())
+        holding = [s for s in set_by_people if s.ends_at is None or s.ends_at > now]
+        self._watch.silence([*self.config.alerts.silences, *holding])
+        self._telling.answer(self._store.requests(), self._watch)
+
+    def _save(self) -> None:
+        if self._store.database.was_replaced():
+            if self._store.database.was_torn():
+                self._telling.doubt(self._watch)
+            self._keeping.save_all_next(self._watch)
+        batch = self._telling.batch
+        if self._keeping.save(self._watch, batch, self.config.tags):
+            self._telling.batch = Batch()
+            if batch.news:
+                self._deliveries.wake()
+
+    def _look_after_itself(self) -> None:
+        """Say what cannot be read, forget what is gone, and write down how the daemon fares."""
+        now = self._clock.now()
+        gone = [str(path) for path in self._watch.forget_gone()]
+        problems = self._watch.problems
+        for problem in sorted(set(problems) - self._problems):
+            log.warning("%s", problem)
+        self._problems = set(problems)
+        try:
+            if gone:
+                log.info("no longer followed, since they are gone: %s", ", ".join(gone))
+                self._store.forget(gone)
+            if self._clock.steady() - self._pruned_at >= _PRUNE_S:
+                self._pruned_at = self._clock.steady()
+                self._store.prune(now)
+            self._store.set_health(self._health(now, problems))
+        except sqlite3.Error as error:
+            log.error("the store cannot be written: %s", error)  # noqa: TRY400 - one line says it
+
+    def _health(self, now: float, problems: list[str]) -> Health:
+        watch, logs = self._watch, self._watch.logs
+        return Health(
+            pid=os.getpid(), host=host_of(self.config), version=__version__, started_at=self._started_at, seen_at=now,
+            config=self.config.path or "", followed=len(logs), bytes_behind=sum(f.bytes_behind for f in logs),
+            bytes_read=watch.bytes_read, frames=sum(p.frames for p in watch.pipelines.values()),
+            wake=watch.wake_kind, problems=tuple(problems[:20]), degraded=self._store.database.degraded,
+        )  # fmt: skip
+
+
+def tell_manager(state: str) -> None:
+    """Tell the service manager (systemd) that asked for it how the service stands."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        try:
+            channel.sendto(state.encode(), address.replace("@", "\0", 1) if address.startswith("@") else address)
+        except OSError as error:
+            log.warning("the service manager cannot be told: %s", error.strerror)

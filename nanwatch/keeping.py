@@ -1,0 +1,111 @@
+"""When what the daemon knows goes into the store, and how it comes back from there."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from nanwatch.clock import Clock
+from nanwatch.config import Tag
+from nanwatch.facts import alert_facts, alert_id, run_facts
+from nanwatch.model.alert import Alert
+from nanwatch.model.news import AlertFacts, RunFacts
+from nanwatch.model.run import Run
+from nanwatch.notify.routing import tags_of
+from nanwatch.pipeline import LogPipeline, dump_state, load_state
+from nanwatch.runs.status import status_of
+from nanwatch.store import SavedLog, Store
+from nanwatch.telling import Batch
+from nanwatch.watch import Kept, Watch
+
+_SAVE_S, _SAVE_SHARE = 10.0, 0.05
+"""How far logs were read is saved so often, but that may take no more than this share of the time."""
+
+log = logging.getLogger("nanwatch.daemon")
+
+
+class Keeping:
+    """Saves at once what concerns people, with the logs that it came from; the other logs now and then.
+
+    A log's offset, its pipeline's state, its alerts and the news of them are always saved together.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self._dirty: set[Path] = set()
+        self._saved_at: float | None = None
+        self._save_every = _SAVE_S
+        self._noticed = {alert.id: alert.noticed_at for _, alert in store.alerts()}
+
+    def kept(self) -> dict[Path, Kept]:
+        """Return the logs that the store knows, to go on with; what is of another version is read again."""
+        found = {}
+        for saved in self._store.logs():
+            state = load_state(saved.state)
+            if state is None:
+                log.warning("%s: is read again, since its state is of another version", saved.path)
+            else:
+                found[Path(saved.path)] = Kept(saved.position, state, saved.grew_at)
+        return found
+
+    def save_all_next(self, watch: Watch) -> None:
+        """Let the next `save` save every log."""
+        self._dirty |= set(watch.pipelines)
+        self._saved_at = None
+
+    def save(self, watch: Watch, batch: Batch, tags: Sequence[Tag]) -> bool:
+        """Save what is due, after a look of *watch*; return whether *batch* and all that belongs to it is saved."""
+        self._dirty |= watch.changed
+        steady = self._clock.steady()
+        is_due = self._saved_at is None or steady - self._saved_at >= self._save_every
+        paths = {Path(run.log) for run, _ in batch.alerts.values()} | (self._dirty if is_due else set())
+        if not (batch or paths):
+            return True
+        try:
+            self._write(watch, paths, batch, tags)
+        except sqlite3.Error as error:
+            log.error("the store cannot be written: %s", error)  # noqa: TRY400 - one line says it
+            return False
+        self._dirty -= paths
+        if is_due:
+            self._saved_at = steady
+            self._save_every = max(_SAVE_S, (self._clock.steady() - steady) / _SAVE_SHARE)
+        return True
+
+    def _write(self, watch: Watch, paths: Iterable[Path], batch: Batch, tags: Sequence[Tag]) -> None:
+        facts = _Facts(watch, tags, self._noticed, self._clock.now())
+        logs = []
+        for path in paths:
+            pipeline = watch.pipelines.get(path)
+            if pipeline is not None:
+                if (kept := watch.keep(path)) is not None:
+                    logs.append(SavedLog(str(path), kept.position, dump_state(kept.state), kept.grew_at))
+                facts.add(pipeline, pipeline.runs[-1], pipeline.firing)
+        for run, alert in batch.alerts.values():
+            if (pipeline := watch.pipelines.get(Path(run.log))) is not None:
+                facts.add(pipeline, run, [alert])
+        self._store.save(
+            logs, facts.runs.values(), facts.alerts.values(), batch.news, self._clock.now(), batch.answered
+        )  # fmt: skip
+
+
+class _Facts:
+    """Collects the facts of runs and alerts, each once."""
+
+    def __init__(self, watch: Watch, tags: Sequence[Tag], noticed: dict[str, float], now: float) -> None:
+        self._watch, self._tags, self._noticed, self._now = watch, tags, noticed, now
+        self.runs: dict[str, RunFacts] = {}
+        self.alerts: dict[str, tuple[RunFacts, AlertFacts]] = {}
+
+    def add(self, pipeline: LogPipeline, run: Run, alerts: Iterable[Alert]) -> None:
+        status = status_of(run, pipeline.alerts_of(run))
+        facts = self.runs[run.id] = run_facts(run, status, self._watch.grew_at(Path(run.log)))
+        for alert in alerts:
+            identity = alert_id(run.log, alert.id)
+            noticed_at = self._noticed.setdefault(identity, self._now)
+            if alert.state == "resolved":
+                del self._noticed[identity]
+            tags = tags_of(alert.rule, run.id, run.log, self._tags)
+            self.alerts[identity] = facts, alert_facts(alert, run.log, noticed_at, tags)

@@ -1,0 +1,116 @@
+"""Where output goes: the user's screen or pipe, and the log; trouble with either never reaches the command."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+from contextlib import suppress
+from pathlib import Path
+
+from nanwatch.errors import UsageError
+from nanwatch.views.terminal import printable
+
+_GONE = frozenset({errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO})
+"""Nobody reads any more: the pipe's reader has ended, the terminal was closed, there never was one."""
+
+
+def say(text: str) -> None:
+    """Print one line for the user on stderr."""
+    with suppress(OSError):  # where nobody hears it, nobody needs it
+        os.write(2, f"nanwatch: {printable(text)}\n".encode(errors="replace"))
+
+
+class LogExists(UsageError):
+    """The log is there already."""
+
+
+class Sink:
+    """Takes output at once. The first failure is told, and each later output is tried again; see `lost`.
+
+    A pipe or terminal that goes away is given up in silence, as nobody is left there.
+    """
+
+    def __init__(self, fd: int, name: str, gone: frozenset[int] = _GONE) -> None:
+        self.name = name
+        self.lost = 0
+        self._fd = fd
+        self._gone = gone
+        self._has_told = False
+        self._is_open = True
+
+    def write(self, data: bytes) -> int:
+        """Write all of *data* if it can be; return how much of it was written."""
+        rest = memoryview(data)
+        while rest and self._is_open:
+            try:
+                rest = rest[os.write(self._fd, rest) :]
+            except BlockingIOError:  # somebody made the terminal that we share non-blocking
+                select.select([], [self._fd], [])
+            except OSError as error:
+                self._failed(error)
+                break
+        self.lost += len(rest)
+        return len(data) - len(rest)
+
+    def _failed(self, error: OSError) -> None:
+        if error.errno in self._gone:
+            self._is_open = False
+        elif not self._has_told:
+            self._has_told = True
+            say(f"{self.name}: {error.strerror}: output is missing there; the command goes on")
+
+
+class LogFile(Sink):
+    """The log of a command: what it printed, byte for byte, and a last line of ours.
+
+    Raises:
+        LogExists: the log is there already, and not to be appended to.
+        UsageError: the log cannot be made.
+    """
+
+    def __init__(self, path: Path, append: bool = False) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | (0 if append else os.O_EXCL)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(path, flags, 0o666)
+        except FileExistsError:
+            raise LogExists(f"{path} is there already (--append adds to it)") from None
+        except OSError as error:
+            raise UsageError(f"log {path}: {(error.strerror or str(error)).lower()}") from error
+        super().__init__(fd, str(path), frozenset())
+        self.path = path
+        size = os.fstat(fd).st_size
+        self._is_new = size == 0
+        self._last = os.pread(fd, 1, size - 1) if size else b"\n"
+        self._is_torn = True
+
+    def write(self, data: bytes) -> int:
+        """Write *data*, on a new line where something is missing before it."""
+        if self._is_torn and data and self._last != b"\n" and not self._write(b"\n"):
+            self.lost += len(data)
+            return 0
+        written = self._write(data)
+        self._is_torn = written < len(data)
+        return written
+
+    def close(self, line: str) -> None:
+        """Write the last *line*, on a line of its own, and tell how much of the log is missing."""
+        lost = self.lost
+        self._is_torn = True
+        self.write(f"{line}\n".encode())
+        os.close(self._fd)
+        if lost:
+            say(f"{self.path}: {lost:,} bytes could not be written")
+
+    def discard(self) -> None:
+        """Close the log of a command that never ran; one that was made for it goes."""
+        os.close(self._fd)
+        if self._is_new:
+            self.path.unlink(missing_ok=True)
+
+    def _write(self, data: bytes) -> int:
+        written = super().write(data)
+        if written:
+            self._last = data[written - 1 : written]
+        return written
