@@ -60,6 +60,8 @@ def set_up(config: Config) -> Setup:
     Raises:
         UsageError: something in it cannot be had; nothing was changed.
     """
+    if "-" in config.logs:
+        raise UsageError("logs: standard input can only be followed by nanwatch tail -")
     make_rules(config.rules)
     destinations = open_destinations(config.receivers, host_of(config))
     return Setup(config, destinations, Redactor(secrets_of(config.receivers)))
@@ -123,7 +125,6 @@ class Service:
                 self._telling.take(run, notice, self._watch)
         if self._watch.clock_step:
             log.warning("the clock was set by %+.0f s, or the machine was suspended", self._watch.clock_step)
-        self._telling.wake_stale(self._watch)
         if self._store.database.changed_outside():
             self._ask_people()
         steady = self._clock.steady()
@@ -189,7 +190,7 @@ class Service:
             self.config.logs, wake, recheck_s=_NATIVE_S if wake.kind == "native" else _POLLED_S,
             positions={path: log.position for path, log in kept.items()}, clock=self._clock,
         )  # fmt: skip
-        return Watch(tailer, self.config, self._clock, kept=kept, turn_s=_TURN_S)
+        return Watch(tailer, self.config, self._clock, kept=kept, turn_s=_TURN_S, is_service=True)
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
         self._stopping = True

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from nanwatch.clock import SystemClock
 from nanwatch.config import Config
-from nanwatch.configfile import load_config, parse_duration
+from nanwatch.configfile import load_config
+from nanwatch.configvalues import parse_duration
 from nanwatch.database import hold, holder
 from nanwatch.errors import NothingToRead, UsageError
 from nanwatch.model.alert import Silence

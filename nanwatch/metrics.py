@@ -114,7 +114,7 @@ def _httpd(family: int, where: tuple[Any, ...], source: Source) -> ThreadingHTTP
             """Say in a line what went wrong with a scrape; one that hung up is no news."""
             error = sys.exception()
             if not isinstance(error, ConnectionError):
-                print(f"nanwatch: metrics: {type(error).__name__}: {error}", file=sys.stderr)
+                sys.stderr.write(f"nanwatch: metrics: {type(error).__name__}: {_label(str(error))}\n")
 
     registry = CollectorRegistry()
     registry.register(_Collector(source))

@@ -29,7 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from nanwatch.config import Config, Rules
-from nanwatch.configfile import parse_duration, parse_rules, read_toml
+from nanwatch.configfile import parse_rules, read_toml
+from nanwatch.configvalues import parse_duration
 from nanwatch.errors import UsageError
 from nanwatch.model import event as events
 from nanwatch.model.alert import Alert

@@ -60,7 +60,7 @@ class Telling:
         self.batch.alerts[alert_id(run.log, alert.id)] = run, alert
         if path not in self._known:
             self._meet(path, now, watch)
-        if path in self._stale:
+        if self._is_stale(path, now):
             mark_told(alert, now)
         elif path not in self._hushed:
             self._tell(run, alert, now)
@@ -71,15 +71,9 @@ class Telling:
         if watch.is_live:
             self._hushed.clear()
         for path, pipeline in watch.pipelines.items():
-            if path not in self._stale and path not in self._hushed:
+            if path not in self._hushed and not self._is_stale(path, now):
                 for alert in pipeline.firing:
                     self._tell(pipeline.runs[-1], alert, now)
-
-    def wake_stale(self, watch: Watch) -> None:
-        """Take the logs that have grown for no longer stale."""
-        for path in self._stale & watch.changed:
-            if self._clock.now() - watch.grew_at(path) <= self._config.daemon.history:
-                self._stale.discard(path)
 
     def doubt(self, watch: Watch) -> None:
         """Take nothing that fires for told: nobody knows any more, and a lost alert is worse than a second one."""
@@ -106,14 +100,21 @@ class Telling:
     def _meet(self, path: Path, now: float, watch: Watch) -> None:
         """Decide what is history of a log that is new to the store."""
         self._known.add(path)
+        self._stale.add(path)
+        if not self._is_stale(path, now) and self._is_first_start and not watch.is_live:
+            self._hushed.add(path)
+
+    def _is_stale(self, path: Path, now: float) -> bool:
+        """Tell whether a log that was stale still is."""
+        if path not in self._stale:
+            return False
         try:
             grew_at = path.stat().st_mtime
-        except OSError:
+        except OSError:  # it went away just now
             grew_at = now
-        if now - grew_at > self._config.daemon.history:
-            self._stale.add(path)
-        elif self._is_first_start and not watch.is_live:
-            self._hushed.add(path)
+        if now - grew_at <= self._config.daemon.history:
+            self._stale.discard(path)
+        return path in self._stale
 
     def _tell(self, run: Run, alert: Alert, now: float) -> None:
         reason = decide(alert, now, self._config.alerts.repeat_interval)

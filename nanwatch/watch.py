@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,8 @@ from nanwatch.tail.identity import Position
 from nanwatch.tail.stdin import StdinFollower
 from nanwatch.tail.tailer import Tailer
 from nanwatch.tail.writers import Writer, find_writers, is_alive
+
+log = logging.getLogger("nanwatch.watch")
 
 FindWriters = Callable[[Iterable[Path]], dict[Path, list[Writer] | None]]
 
@@ -58,7 +61,8 @@ class Watch:
     frame is read. *progress* is told of the first look, which may be long. *find* tells who writes which log.
     Logs in *kept* go on where they were left; *tailer* must have been given their positions.
 
-    A look takes some `turn_s` seconds at most and then leaves the rest to the next one, unless that is None.
+    A look takes some `turn_s` seconds at most and then leaves the rest to the next one, unless that is None. With
+    *is_service*, a defect of ours that one log lays open ends the following of that log only.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Watch:
         find: FindWriters = find_writers,
         kept: Mapping[Path, Kept] = MappingProxyType({}),
         turn_s: float | None = None,
+        is_service: bool = False,
     ) -> None:
         self._tailer = tailer
         self._progress = progress
@@ -79,6 +84,8 @@ class Watch:
         self._every_event = every_event
         self._find = find
         self._turn_s = turn_s
+        self._is_service = is_service
+        self._defects: dict[Path, str] = {}
         self._silences: Sequence[Silence] = config.alerts.silences
         self._live = self._unfinished = False
         self._look_at = self._clock.steady() + _FIRST_LOOK_S
@@ -136,7 +143,8 @@ class Watch:
     def problems(self) -> list[str]:
         """What cannot be read now, and what the user's own rules ask in vain, a line each."""
         asked = [p for followed in self._followed.values() for p in followed.pipeline.problems]
-        return [*self._tailer.problems, *dict.fromkeys(asked)]
+        defects = [f"{path}: no longer read: {defect}" for path, defect in self._defects.items()]
+        return [*self._tailer.problems, *defects, *dict.fromkeys(asked)]
 
     @property
     def longest_wait(self) -> float:
@@ -185,7 +193,7 @@ class Watch:
             if _is_own_output(path):
                 continue  # or else every line would be answered with another one
             followed = self._follow(path)
-            yield from followed.pipeline.feed(item, now)
+            yield from self._guarded(path, followed.pipeline.feed(item, now))
             grown.add(path)
             if not isinstance(item, Chunk):
                 continue
@@ -203,7 +211,19 @@ class Watch:
             followed = self._followed[path]
             followed.grew_at = min(time, times.get(path) or time)
             if not self._unfinished:
-                yield from followed.pipeline.catch_up(now)
+                yield from self._guarded(path, followed.pipeline.catch_up(now))
+
+    def _guarded(self, path: Path, notices: Iterator[Notice]) -> Iterator[Notice]:
+        """Yield *notices* of the log at *path*, up to a defect where this is a service."""
+        if path in self._defects:
+            return
+        try:
+            yield from notices
+        except Exception as error:
+            if not self._is_service:
+                raise
+            log.exception("defect while reading %s", path)
+            self._defects[path] = f"{type(error).__name__}: {error}"
 
     def _follow(self, path: Path) -> _Followed:
         followed = self._followed.get(path)
@@ -231,11 +251,11 @@ class Watch:
     def _tick(self, writers: Mapping[Path, list[Writer] | None]) -> Iterator[Notice]:
         """Tell every pipeline the time, and who writes its log; a log without a writer may be complete."""
         time = self._clock.now()
-        present = {log.path for log in self._tailer.logs}
+        readable = {log.path for log in self._tailer.logs if log.problem is None}
         for path, followed in self._followed.items():
             pipeline = followed.pipeline
-            if not pipeline.needs_time or path not in present:
-                continue
+            if not pipeline.needs_time or path not in readable:
+                continue  # of what cannot be seen, nobody knows whether it is silent
             found = writers.get(path)
             silence = time - followed.grew_at
             had_writer = followed.writer is not None
@@ -247,7 +267,7 @@ class Watch:
             else:
                 holders = None if found is None else _processes(followed, found, time)
                 notices = pipeline.tick(time, followed.grew_at, holders, has_looked=path in writers)
-            for notice in notices:
+            for notice in self._guarded(path, notices):
                 self.changed.add(path)
                 yield notice
 

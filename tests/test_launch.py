@@ -54,10 +54,10 @@ BARS = b"".join(b"\rEpoch 1/5: %3d%%|%-10s| %d/100 [00:01<00:09, 9.00it/s, loss=
 EVERY_BYTE = bytes(range(256)) * 40
 HOLD = "import sys; print('ready', flush=True); sys.stdin.read()"
 TOLD_WHEN_STOPPED = """
-import signal, sys
+import os, signal
 def stop(number, frame):
-    print("got", signal.Signals(number).name, flush=True)
-    sys.exit(7)
+    os.write(1, b"got %s\\n" % signal.Signals(number).name.encode())
+    os._exit(7)
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
     signal.signal(number, stop)
 print("ready", flush=True)
@@ -435,7 +435,7 @@ def test_window(tmp_path: Path) -> None:
     """The command's window has the size of ours, at its start and whenever that changes."""
     code = """
 import os, signal
-def show(*_): print(*os.get_terminal_size(), flush=True)
+def show(*_): os.write(1, b"%d %d\\n" % os.get_terminal_size())
 signal.signal(signal.SIGWINCH, show)
 show()
 input()
@@ -528,12 +528,12 @@ sys.exit(99 if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status))
 def test_keyboard_and_pipe(tmp_path: Path) -> None:
     """Where only the input is a terminal, the command reads from it, and one Ctrl-C is one interrupt."""
     code = """
-import signal
+import os, signal
 count = 0
 def note(*_):
     global count
     count += 1
-    print("interrupts:", count, flush=True)
+    os.write(1, b"interrupts: %d\\n" % count)
 signal.signal(signal.SIGINT, note)
 print("ready", flush=True)
 print("<" + input() + ">", flush=True)
@@ -568,6 +568,13 @@ def test_closed_reader(tmp_path: Path, stream: str) -> None:
     assert process.returncode == 0
     log = (tmp_path / "x.log").read_bytes()
     assert body(log) == b"first\n" + b"".join(b"line %d\n" % n for n in range(2000))
+
+
+def test_closed_streams(tmp_path: Path) -> None:
+    """Where our standard output is closed from the start, its output is in the log, once."""
+    script = f"exec {shlex.join(arguments(['sh', '-c', 'echo out; echo err >&2']))} <&- >&- 2>&-"
+    subprocess.run(["sh", "-c", script], check=True, timeout=LIMIT_S, cwd=tmp_path, env=environment())
+    assert body((tmp_path / "x.log").read_bytes()) == b"out\nerr\n"
 
 
 def test_full_disk_under_the_log(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from nanwatch.launch.sink import say
 from nanwatch.launch.terminal import Terminal
@@ -26,7 +25,7 @@ class Child:
         self._terminal = terminal
         self._shares_group = terminal is None and os.isatty(0)
         if terminal is None:
-            both = os.path.samestat(os.fstat(1), os.fstat(2)) if _is_open(1) and _is_open(2) else False
+            both = os.path.samestat(os.fstat(1), os.fstat(2))  # through one pipe their order is kept
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT if both else subprocess.PIPE, bufsize=0,
                 process_group=None if self._shares_group else 0, env=_unbuffered(os.environ),
@@ -79,13 +78,6 @@ def _unbuffered(environment: Mapping[str, str]) -> dict[str, str]:
     Through 8 KB of buffer a NaN would be told an hour late, and the last words of a killed run never.
     """
     return {"PYTHONUNBUFFERED": "1", **environment}
-
-
-def _is_open(fd: int) -> bool:
-    with suppress(OSError):
-        os.fstat(fd)
-        return True
-    return False
 
 
 def _in_foreground() -> bool:

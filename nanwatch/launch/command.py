@@ -50,6 +50,7 @@ def run_command(
     if not command:
         raise UsageError("nothing to run (nanwatch run -- COMMAND...)")
     _bear_our_name()
+    _open_standard_streams()
     is_pty = os.isatty(1) if use_pty is None else use_pty
     file = _new_log(command) if log is None else LogFile(log, append)
     killed_before = oom_kills(cgroups)
@@ -129,6 +130,13 @@ def _new_log(command: Sequence[str]) -> LogFile:
         with suppress(LogExists):
             return LogFile(Path("logs") / f"{name}{more}.log")
     raise AssertionError
+
+
+def _open_standard_streams() -> None:
+    """Lead to nowhere what was closed of our standard streams: no file of ours may take its place."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
 
 
 def _bear_our_name() -> None:

@@ -41,6 +41,11 @@ class Sink:
 
     def write(self, data: bytes) -> int:
         """Write all of *data* if it can be; return how much of it was written."""
+        written = self._put(data)
+        self.lost += len(data) - written
+        return written
+
+    def _put(self, data: bytes) -> int:
         rest = memoryview(data)
         while rest and self._is_open:
             try:
@@ -50,7 +55,6 @@ class Sink:
             except OSError as error:
                 self._failed(error)
                 break
-        self.lost += len(rest)
         return len(data) - len(rest)
 
     def _failed(self, error: OSError) -> None:
@@ -87,10 +91,9 @@ class LogFile(Sink):
 
     def write(self, data: bytes) -> int:
         """Write *data*, on a new line where something is missing before it."""
-        if self._is_torn and data and self._last != b"\n" and not self._write(b"\n"):
-            self.lost += len(data)
-            return 0
-        written = self._write(data)
+        has_room = not self._is_torn or self._last == b"\n" or self._put(b"\n") > 0
+        written = self._put(data) if has_room else 0
+        self.lost += len(data) - written
         self._is_torn = written < len(data)
         return written
 
@@ -99,7 +102,10 @@ class LogFile(Sink):
         lost = self.lost
         self._is_torn = True
         self.write(f"{line}\n".encode())
-        os.close(self._fd)
+        try:
+            os.close(self._fd)
+        except OSError as error:  # a network's disk tells only now that it is full
+            self._failed(error)
         if lost:
             say(f"{self.path}: {lost:,} bytes could not be written")
 
@@ -109,8 +115,8 @@ class LogFile(Sink):
         if self._is_new:
             self.path.unlink(missing_ok=True)
 
-    def _write(self, data: bytes) -> int:
-        written = super().write(data)
+    def _put(self, data: bytes) -> int:
+        written = super()._put(data)
         if written:
             self._last = data[written - 1 : written]
         return written

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from ipaddress import ip_address
 from threading import Timer
@@ -77,25 +78,28 @@ class AlertmanagerNotifier:
         if seconds <= 0:
             return too_late
         request = Request(self._url, json.dumps(alerts).encode(), self._headers)  # noqa: S310 - HTTP was checked
-        connections = _Connections()
-        guard = Timer(seconds, connections.cut)
+        sockets = _Sockets()
+        guard = Timer(seconds, sockets.cut)
         guard.daemon = True
         guard.start()
         try:
-            return self._exchange(request, connections, seconds)
+            return self._exchange(request, sockets, seconds)
         except (OSError, HTTPException) as error:
-            return too_late if connections.were_cut or _is_timeout(error) else Outcome("later", _reason(error))
+            return too_late if sockets.were_cut or _is_timeout(error) else Outcome("later", _reason(error))
         except ValueError:  # only a name that no name server could know: its text might hold the address
             return Outcome("rejected", "the host's name cannot be looked up")
         finally:
             guard.cancel()
 
-    def _exchange(self, request: Request, connections: _Connections, seconds: float) -> Outcome:
-        over = _Https(connections) if self._url.startswith("https:") else _Http(connections)
+    def _exchange(self, request: Request, sockets: _Sockets, seconds: float) -> Outcome:
+        over = _Https(sockets) if self._url.startswith("https:") else _Http(sockets)
         opener = build_opener(ProxyHandler(self._proxies), _Stay, over)
         try:
             with opener.open(request, timeout=seconds):
-                return Outcome("sent")
+                pass
+            if sockets.were_cut:  # headers that break off look like headers that end
+                raise TimeoutError
+            return Outcome("sent")
         except HTTPError as reply:
             with reply:
                 return _refusal(reply, self._clock.now())
@@ -259,57 +263,76 @@ class _Stay(HTTPRedirectHandler):
         """Return that there is no other request."""
 
 
-class _Connections:
-    """The connections of one request, to be cut when its time is up, however slowly the other side still talks."""
+class _Sockets:
+    """What one request goes over, to be cut when its time is up, however slowly the other side still talks."""
 
     def __init__(self) -> None:
-        self._open: list[HTTPConnection] = []
+        self._open: list[socket.socket] = []
         self.were_cut = False
 
-    def http(self, host: str, **options: Any) -> HTTPConnection:
-        """Return a connection that can be cut."""
-        return self._keep(HTTPConnection(host, **options))
-
-    def https(self, host: str, **options: Any) -> HTTPConnection:
-        """Return a connection that can be cut."""
-        return self._keep(HTTPSConnection(host, **options))
+    def add(self, one: socket.socket) -> None:
+        """Remember *one*: a connection forgets its own before the answer has been read."""
+        self._open.append(one)
+        if self.were_cut:
+            self.cut()
 
     def cut(self) -> None:
-        """End the exchange: who waits for it gets an error."""
+        """End the exchange: who waits for it gets an error, or what has been said so far."""
         self.were_cut = True
-        for connection in self._open:
-            if connection.sock is not None:
-                with suppress(OSError):  # it has ended by itself
-                    connection.sock.shutdown(socket.SHUT_RDWR)
+        for one in self._open:
+            with suppress(OSError):  # it has ended by itself
+                one.shutdown(socket.SHUT_RDWR)
 
-    def _keep(self, connection: HTTPConnection) -> HTTPConnection:
-        self._open.append(connection)
-        return connection
+
+class _HttpConnection(HTTPConnection):
+    """A connection that can be cut."""
+
+    def __init__(self, host: str, sockets: _Sockets, **options: Any) -> None:
+        super().__init__(host, **options)
+        self._sockets = sockets
+
+    def connect(self) -> None:
+        """Connect to the server."""
+        super().connect()
+        self._sockets.add(self.sock)
+
+
+class _HttpsConnection(HTTPSConnection):
+    """A connection that can be cut."""
+
+    def __init__(self, host: str, sockets: _Sockets, **options: Any) -> None:
+        super().__init__(host, **options)
+        self._sockets = sockets
+
+    def connect(self) -> None:
+        """Connect to the server, which must prove who it is."""
+        super().connect()
+        self._sockets.add(self.sock)
 
 
 class _Http(HTTPHandler):
     """Opens connections that can be cut."""
 
-    def __init__(self, connections: _Connections) -> None:
+    def __init__(self, sockets: _Sockets) -> None:
         super().__init__()
-        self._connections = connections
+        self._sockets = sockets
 
     def http_open(self, req: Request) -> HTTPResponse:
         """Open an HTTP address."""
-        return self.do_open(self._connections.http, req)
+        return self.do_open(partial(_HttpConnection, sockets=self._sockets), req)
 
 
 class _Https(HTTPSHandler):
     """Opens connections that can be cut, to servers that prove who they are."""
 
-    def __init__(self, connections: _Connections) -> None:
+    def __init__(self, sockets: _Sockets) -> None:
         self._verifying = ssl.create_default_context()
         super().__init__(context=self._verifying)
-        self._connections = connections
+        self._sockets = sockets
 
     def https_open(self, req: Request) -> HTTPResponse:
         """Open an HTTPS address."""
-        return self.do_open(self._connections.https, req, context=self._verifying)
+        return self.do_open(partial(_HttpsConnection, sockets=self._sockets), req, context=self._verifying)
 
 
 # -- what became of it

@@ -41,8 +41,7 @@ from 0: what is left of it comes again, after TRUNCATED.
 from __future__ import annotations
 
 import errno
-import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -55,11 +54,13 @@ from nanwatch.tail.identity import (
     Verdict,
     find_copy,
     find_moved,
+    is_at,
     rotated_from,
     rotated_since,
     same_file,
 )
 from nanwatch.tail.openfile import OpenFile, signature
+from nanwatch.tail.room import EXHAUSTED, Room
 
 ROTATED = "rotated"
 TRUNCATED = "truncated"
@@ -82,13 +83,17 @@ _PHRASES = {
     errno.ENFILE: "too many open files",
 }
 
+_REMEMBERED = 16
+"""So many rotated files that are not watched any more are known again when they come back."""
+
 Item = Chunk | Discontinuity
 
 
 class Follower:
     """Follows one path; see the module for what that means.
 
-    `problem` says in one phrase why the path cannot be read now, or is None.
+    `problem` says in one phrase why the path cannot be read now, or is None. Followers that share a *room* share
+    its descriptors.
     """
 
     def __init__(
@@ -99,6 +104,7 @@ class Follower:
         chunk_size: int = 1 << 18,
         clock: Clock | None = None,
         grace_s: float = 600.0,
+        room: Room | None = None,
     ) -> None:
         self.path = path
         self.problem: str | None = None
@@ -106,9 +112,10 @@ class Follower:
         self._chunk_size = chunk_size
         self._clock = clock or SystemClock()
         self._grace_s = grace_s
+        self._room = room or Room()
         self._current: OpenFile | None = None
         self._old: list[OpenFile] = []
-        self._known: set[FileKey] = set()
+        self._left: dict[FileKey, Position] = {}  # rotated files that are not watched any more
         self._speaker: OpenFile | None = None  # the file of the last chunk
         self._begun = False  # whether something was handed out since the last new beginning
 
@@ -123,24 +130,29 @@ class Follower:
             self.problem = None
         except OSError as error:
             self.problem = _PHRASES.get(error.errno or 0) or (error.strerror or "cannot be read").lower()
+            if error.errno in EXHAUSTED:
+                self._room.relieve()
 
     def changed(self) -> bool:
         """Return whether a poll is likely to yield something: by one stat, and one for each rotated file."""
-        files = [*self._old, self._current] if self._current else self._old
         try:
             status = self.path.stat()
             if self._current is None or self._current.key != (status.st_dev, status.st_ino):
                 return True
-            return any(signature(os.fstat(file.fd)) != signature(file.status) for file in files)
+            before = [signature(file.status) for file in self._files]
+            for file in self._files:
+                file.look()
+            return before != [signature(file.status) for file in self._files]
         except OSError:
             return self.problem is None
 
     @property
     def position(self) -> Position | None:
         """The place reached in the newest file, to go on from after a restart; None if there is none."""
-        earlier = tuple(old.position() for old in self._old)
+        waiting = self._resume.earlier if self._resume else ()
+        earlier = (*self._left.values(), *waiting, *(old.position() for old in self._old))
         if self._current is None:
-            return replace(self._resume, earlier=earlier or self._resume.earlier) if self._resume else None
+            return replace(self._resume, earlier=earlier) if self._resume else None
         return self._current.position(earlier)
 
     @property
@@ -166,9 +178,13 @@ class Follower:
     def close(self) -> None:
         """Close every descriptor; `position` stays known."""
         self._resume = self.position
-        for file in [*self._old, self._current] if self._current else self._old:
+        for file in self._files:
             file.close()
-        self._old, self._current = [], None
+        self._old, self._current, self._left = [], None, {}
+
+    @property
+    def _files(self) -> list[OpenFile]:
+        return [*self._old, self._current] if self._current else self._old
 
     # -- the newest file
 
@@ -177,7 +193,7 @@ class Follower:
             status = self.path.stat()
         except OSError:
             # Deleted or renamed: the descriptor still gives what is there.
-            current.status = os.fstat(current.fd)
+            current.look()
             yield from self._catch_up(current)
             raise
         if (status.st_dev, status.st_ino) == current.key:
@@ -189,7 +205,7 @@ class Follower:
     def _catch_up(self, file: OpenFile) -> Iterator[Item]:
         if not file.stirred():
             return
-        now = self._clock.now()
+        now, steady = self._clock.now(), self._clock.steady()
         if file.status.st_size < file.offset or not file.head_holds():
             yield from self._begin_again(file)
         while (data := file.read(self._chunk_size)) != b"":
@@ -199,13 +215,15 @@ class Follower:
             yield from self._hand_out(file, data)
             if len(data) < self._chunk_size:
                 break
-        file.settle(now)
+        file.settle(now, steady)
 
     def _hand_out(self, file: OpenFile, data: bytes) -> Iterator[Item]:
-        offset = file.offset - len(data)
         if file is not self._speaker and (self._speaker or file in self._old):
             yield Discontinuity(LATE_WRITE if file in self._old else RETURNED)
+        # Not before: a consumer that stops at the discontinuity gets the bytes at the next look.
         self._speaker, self._begun = file, True
+        offset = file.offset
+        file.accept(data)
         yield Chunk(offset, data)
 
     def _announce(self, file: OpenFile, reason: str) -> Iterator[Item]:
@@ -218,106 +236,146 @@ class Follower:
 
     def _begin_again(self, file: OpenFile) -> Iterator[Item]:
         """Go back to 0: the file was truncated or rewritten. What a copy of it has left comes first."""
-        before = file.position()
-        file.status = os.fstat(file.fd)
+        file.look()
         reason = TRUNCATED if file.status.st_size < file.offset else REWRITTEN
+        if file.offset:
+            yield from self._read_copies(file)
         file.restart()
-        if before.offset:
-            yield from self._read_copies(file, before)
         yield from self._announce(file, reason)
 
-    def _read_copies(self, file: OpenFile, before: Position) -> Iterator[Item]:
-        copy = find_copy(self.path, before, self._known)
-        if copy is None:
-            return
+    def _read_copies(self, file: OpenFile) -> Iterator[Item]:
+        before = file.position()
+        copy = find_copy(self.path, before, self._is_known, self._room)
         here = find_moved(self.path, file.key)
-        missed = rotated_since(self.path, copy, before.mtime_ns, self._known, until=here)
-        with suppress(OSError):
-            rest = OpenFile(copy)
-            rest.resume(before)
-            if self._speaker is file:
+        missed = rotated_since(self.path, copy, before.mtime_ns, self._is_known, until=here)
+        with suppress(FileNotFoundError):
+            if copy is not None:
+                rest = self._open(copy)
+                rest.resume(before)
+                if self._speaker not in (file, None):
+                    yield Discontinuity(RETURNED)
                 self._speaker = rest  # its bytes continue what was handed out
-            yield from self._read_whole(rest)
+                yield from self._read_whole(rest)
             for path in missed:
-                lost = OpenFile(path)
+                lost = self._open(path)
                 yield from self._announce(lost, ROTATED)
                 yield from self._read_whole(lost)
 
     def _read_whole(self, file: OpenFile) -> Iterator[Item]:
-        """Read a rotated file to its end, and keep it like every other one for late writes."""
-        self._known.add(file.key)
-        try:
-            while data := file.read(self._chunk_size):
-                yield from self._hand_out(file, data)
-        finally:
-            self._keep(file)
+        """Read a rotated file to its end; it is kept like every other one for late writes."""
+        self._keep(file)
+        while data := file.read(self._chunk_size):
+            yield from self._hand_out(file, data)
 
     def _keep(self, old: OpenFile) -> None:
-        old.deadline = self._clock.now() + self._grace_s
+        old.deadline = self._clock.steady() + self._grace_s
         self._old.append(old)
 
     # -- another file behind the name
 
     def _change_over(self, current: OpenFile, key: FileKey) -> Iterator[Item]:
-        gone = True
-        with suppress(OSError):  # a stale handle has nothing left to give
-            current.status = os.fstat(current.fd)
+        seen_ns, gone = current.mtime_ns, True
+        try:  # a stale handle has nothing left to give
+            current.look()
             gone = current.status.st_nlink == 0
             yield from self._catch_up(current)
-        if gone and (copy := self._continue_in(OpenFile(self.path), current)):
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise
+        moved = None if gone else find_moved(self.path, current.key)
+        if copy := self._continue_in(OpenFile(self.path, self._room), current, moved):
             yield from self._catch_up(copy)
             return
-        moved = None if gone else find_moved(self.path, current.key)
-        missed = rotated_since(self.path, moved, current.status.st_mtime_ns, self._known | {key})
-        yield from self._advance(missed, REPLACED if gone and not missed else ROTATED)
+        if moved is None and (copy := self._open_copy(current.position())):
+            self._take_over(copy, current)
+            yield from self._catch_up(copy)
+            moved = copy.path
+        missed = rotated_since(self.path, moved, seen_ns, lambda p, k: k == key or self._is_known(p, k))
+        yield from self._advance([*missed, self.path], REPLACED if gone and not moved and not missed else ROTATED)
 
-    def _continue_in(self, new: OpenFile, current: OpenFile) -> OpenFile | None:
-        """Go on in *new* if it is a grown copy of *current*, which is gone."""
-        position = current.position()
-        if not _is_at(new, position):
+    def _continue_in(self, new: OpenFile, current: OpenFile, moved: Path | None) -> OpenFile | None:
+        """Go on in *new* if it is a grown copy of *current*, which may be watched still where it was *moved*."""
+        if self._is_held(new.key) or new.key in self._left or not _is_at(new, current.position()):
             new.close()
             return None
-        if self._speaker is current:
-            self._speaker = new
-        self._known.discard(current.key)
-        current.close()
-        self._take(new)
+        self._take_over(new, current)
+        if moved is not None:
+            self._keep(OpenFile(moved, self._room, self.path))
+            self._old[-1].resume(new.position())
         return new
 
-    def _advance(self, missed: Iterable[Path], reason: str) -> Iterator[Item]:
-        """Read the files that were *missed*, then the one behind the path: each is the newest in its turn.
+    def _take_over(self, new: OpenFile, current: OpenFile) -> None:
+        """Go on in *new* where *current* was left, which is given up."""
+        if self._speaker is current:
+            self._speaker = new
+        current.close()
+        self._current = new
+
+    def _open_copy(self, position: Position) -> OpenFile | None:
+        """Open the rotated file that holds what was read up to *position*, and go there."""
+        copy = find_copy(self.path, position, self._is_known, self._room) if position.offset else None
+        if copy is None:
+            return None
+        rest = self._open(copy)
+        rest.resume(position)
+        return rest
+
+    def _advance(self, paths: list[Path], reason: str) -> Generator[Item, None, OpenFile]:
+        """Read the files at *paths*, oldest first: each is the newest in its turn; return the last.
 
         Nothing is opened before its turn, so that a consumer that stops in the middle leaves no descriptor.
         """
-        for path in [*missed, self.path]:
-            new = OpenFile(path)
+        for path in paths:
+            new = self._open(path)
             if self._current is not None:
                 self._keep(self._current)
-            self._take(new)
+            self._current = new
             yield from self._announce(new, reason)
             yield from self._catch_up(new)
+        return new
 
-    def _take(self, new: OpenFile) -> None:
-        self._current = new
-        self._known.add(new.key)
+    def _open(self, path: Path) -> OpenFile:
+        """Open *path*: where it was left, if it was rotated away before and has come back."""
+        new = OpenFile(path, self._room, self.path)
+        for old in self._old:
+            if old.key == new.key:
+                self._old.remove(old)
+                old.path = path
+                new.close()
+                return old
+        if new.key in self._left:
+            _is_at(new, self._left[new.key])
+        return new
+
+    def _is_held(self, key: FileKey) -> bool:
+        return any(file.key == key for file in self._files)
+
+    def _is_known(self, path: Path, key: FileKey) -> bool:
+        """Return whether the rotated file at *path* was read: its number alone may be that of a deleted one."""
+        left = self._left.get(key)
+        return self._is_held(key) or (left is not None and is_at(path, left, self._room))
 
     def _read_late(self, old: OpenFile) -> Iterator[Item]:
-        now = self._clock.now()
+        now, steady = self._clock.now(), self._clock.steady()
         try:
-            old.status = os.fstat(old.fd)
+            old.look()
             if old.stirred() and old.status.st_size >= old.offset:
                 while data := old.read(self._chunk_size):
-                    old.deadline = now + self._grace_s
+                    old.deadline = steady + self._grace_s
                     yield from self._hand_out(old, data)
-            old.settle(now)
-        except OSError:
-            old.deadline = now  # what cannot be read any more is not waited for
+            old.settle(now, steady)
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise
+            old.deadline = steady  # what cannot be read any more is not waited for
         deleted = old.status.st_nlink == 0
-        if deleted or now >= old.deadline:
+        if deleted or steady >= old.deadline:
             self._old.remove(old)
             old.close()
-        if deleted:
-            self._known.discard(old.key)  # its number may be given to a file that is news
+            if not deleted:
+                self._left[old.key] = old.position()
+                for key in list(self._left)[:-_REMEMBERED]:
+                    del self._left[key]
 
     # -- the first look
 
@@ -325,61 +383,61 @@ class Follower:
         """Open the log; after a restart, find again what was read before it."""
         resume = self._resume
         if resume is None:
-            self._take(new := OpenFile(self.path))
-            return new
+            self._current = self._open(self.path)
+            return self._current
         found = self._find_again(resume)
-        reason = None
-        if found is None:
-            moved = find_moved(self.path, resume.key)
-            rotated = moved if moved and rotated_from(moved.name) == self.path.name else None
-            found, reason = OpenFile(rotated or self.path), REPLACED
-            if found.key == resume.key:
-                reason = TRUNCATED if found.status.st_size < resume.offset else REWRITTEN
-        self._take(found)
-        self._speaker = self._speaker or found
-        self._begun = self._begun or resume.offset > 0
-        if reason:
-            yield from self._announce(found, reason)
+        if found is not None:
+            self._current = found
+            self._speaker = self._speaker or found
+            self._begun = self._begun or resume.offset > 0
+        else:
+            found = yield from self._begin_elsewhere(resume)
+        self._resume = None
         return found
+
+    def _begin_elsewhere(self, resume: Position) -> Generator[Item, None, OpenFile]:
+        """Begin where nothing holds what was read: with what was rotated since, or else with what is there."""
+        moved = find_moved(self.path, resume.key)
+        rotated = moved if moved and rotated_from(moved.name) == self.path.name else None
+        path = rotated or self.path
+        status = path.stat()
+        missed = rotated_since(self.path, None, resume.mtime_ns, self._is_known, until=rotated)
+        missed = [candidate for candidate in missed if candidate != path]
+        reason = ROTATED if missed else REPLACED
+        if not missed and (status.st_dev, status.st_ino) == resume.key:
+            reason = TRUNCATED if status.st_size < resume.offset else REWRITTEN
+        self._begun = self._begun or resume.offset > 0
+        return (yield from self._advance([*missed, path], reason))
 
     def _find_again(self, resume: Position) -> OpenFile | None:
         """Find the file that was read up to *resume*: here, under another name, or copied; in this order."""
         with suppress(FileNotFoundError):
-            new = OpenFile(self.path)
-            if new.key == resume.key and _is_at(new, resume):
+            new = OpenFile(self.path, self._room)
+            if not self._is_held(new.key) and _is_at(new, resume):
+                if new.key != resume.key and (moved := self._open_moved(resume)):
+                    self._keep(moved)
                 return new
             new.close()
-        if moved := self._open_moved(resume):
-            return moved
-        with suppress(FileNotFoundError):
-            new = OpenFile(self.path)
-            if _is_at(new, resume):
-                return new
-            new.close()
-        copy = find_copy(self.path, resume) if resume.offset else None
-        if copy is None:
-            return None
-        rest = OpenFile(copy)
-        rest.resume(resume)
-        return rest
+        return self._open_moved(resume) or self._open_copy(resume)
 
     def _open_moved(self, position: Position) -> OpenFile | None:
         moved = find_moved(self.path, position.key)
         if moved and not position.offset and rotated_from(moved.name) != self.path.name:
             return None  # nothing was read of it: an inode number alone proves nothing
-        file = OpenFile(moved) if moved else None
+        file = OpenFile(moved, self._room, self.path) if moved else None
         if file is None or _is_at(file, position):
             return file
         file.close()
         return None
 
     def _watch_again(self, resume: Position) -> None:
-        self._resume = replace(resume, earlier=())
+        """Open the rotated files of a former life; those that are not to be seen yet are tried again."""
+        waiting = list(resume.earlier)
         for position in resume.earlier:
-            with suppress(OSError):
-                if file := self._open_moved(position):
-                    self._known.add(file.key)
-                    self._keep(file)
+            if file := self._open_moved(position):
+                self._keep(file)
+                waiting.remove(position)
+                self._resume = replace(resume, earlier=tuple(waiting))
 
 
 def _is_at(file: OpenFile, position: Position) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -187,7 +188,7 @@ def rotated_since(
     Two rotations between two looks leave a whole file that was never open. Without an anchor only the
     modification time can tell it from history, so it must be later than *mtime_ns*.
     """
-    anchor_age = _age(anchor.name) if anchor else None
+    anchor_age = _age(anchor.name) if anchor and rotated_from(anchor.name) == path.name else None
     until_age = _age(until.name) if until and rotated_from(until.name) == path.name else None
     found: list[tuple[int, Path]] = []
     for candidate, status, age in _rotated(path, is_known):
@@ -217,10 +218,12 @@ def _rotated(path: Path, is_known: IsKnown) -> Iterator[tuple[Path, os.stat_resu
         match = _ROTATED.fullmatch(entry.name) if entry.name.startswith(path.name) else None
         if match is None or match["base"] != path.name or match["packed"]:
             continue
-        with suppress(OSError):
+        try:
             status = entry.stat()
-            if entry.is_file() and not is_known(Path(entry.path), (status.st_dev, status.st_ino)):
-                yield Path(entry.path), status, _age(entry.name) or 0
+        except OSError:  # gone meanwhile
+            continue
+        if stat.S_ISREG(status.st_mode) and not is_known(Path(entry.path), (status.st_dev, status.st_ino)):
+            yield Path(entry.path), status, _age(entry.name) or 0
 
 
 def _neighbours(path: Path) -> Iterator[os.DirEntry[str]]:

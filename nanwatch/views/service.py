@@ -30,7 +30,8 @@ _LEAST_NAME, _LONGEST_NAME = 16, 40
 _MESSAGE_LINES = 3
 _LONGEST_WORDS = 200
 """Cells of a text that somebody else wrote: a comment, a reason, a problem."""
-_MOST_NAME_COLUMN = 24
+_DESTINATION = 24
+_WAKES = {"native": "woken by file events", "polling": "polling, for want of file events"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,21 +152,21 @@ def _theirs(text: str, page: Page, most: int = _LONGEST_WORDS) -> str:
 
 
 def _daemon(standing: Standing, page: Page, now: float) -> list[Line]:
-    health, clock = _own_health(standing), time.strftime("%H:%M:%S", time.localtime(now))
-    mark, words = _verdict(standing, health, now)
-    gap = "" if mark is None else f"{mark.text} "
-    head = Span(f"nanwatch daemon {clock}  ", "title")
-    role = mark.role if mark else ""
-    if len(gap) + len(head.text) + len(words) <= page.width:
-        lines = [Line([*([mark, Span(" ")] if mark else []), head, Span(words, role)])]
-    else:
-        lines = page.prose(words, role, mark, indent=0)
-    lines += page.prose(_who(standing, now))
+    health = _own_health(standing)
+    lines = [*_head(standing, health, page, now), *page.prose(_who(standing, health, now))]
     if health is not None and standing.holder is not None:
         lines += page.items("", _reading(health), column=0)
         for problem in filter(None, (health.degraded, *health.problems)):
             lines += page.prose(_theirs(problem, page), "warning", Span("!", "warning"))
     return lines
+
+
+def _head(standing: Standing, health: Health | None, page: Page, now: float) -> list[Line]:
+    """Return the line that is the whole answer about the daemon; only a narrow page takes two for it."""
+    verdict, mark = _verdict(standing, health, now)
+    title = Span(time.strftime("nanwatch daemon %H:%M:%S  ", time.localtime(now)), "title")
+    line = Line([*([mark, Span(" ")] if mark else []), title, verdict])
+    return [line] if line.cells <= page.width else page.prose(f"daemon {verdict.text}", verdict.role, mark, indent=0)
 
 
 def _own_health(standing: Standing) -> Health | None:
@@ -176,26 +177,27 @@ def _own_health(standing: Standing) -> Health | None:
     return health if holder.startswith(f"process {health.pid} ") else None
 
 
-def _verdict(standing: Standing, health: Health | None, now: float) -> tuple[Span | None, str]:
+def _verdict(standing: Standing, health: Health | None, now: float) -> tuple[Span, Span | None]:
     """Return in a few words whether the daemon does its work, and the mark if it does not."""
     if standing.holder is None:
-        return Span("X", "critical"), "NOT running: nobody watches, nobody is told"
+        return Span("NOT running: nobody watches, nobody is told", "critical"), Span("X", "critical")
     if health is None:
-        return Span("?", "warning"), "running, has not spoken yet"
+        return Span("running, has not spoken yet", "warning"), Span("!", "warning")
     if now - health.seen_at > _SILENT_S:
-        return Span("X", "critical"), f"running, but has not spoken for {age(now - health.seen_at)}"
-    return None, "running"
+        silent = f"running, but has not spoken for {age(now - health.seen_at)}"
+        return Span(silent, "critical"), Span("X", "critical")
+    return Span("running"), None
 
 
-def _who(standing: Standing, now: float) -> str:
+def _who(standing: Standing, health: Health | None, now: float) -> str:
+    """Return which process it is, or where there was one."""
     if standing.holder is not None:
-        version = "" if standing.health is None else f", version {clean(standing.health.version)}"
-        return clean(standing.holder) + (version if _own_health(standing) else "")
-    if standing.health is None:
-        return f"none has run with its state in {clean(standing.folder)}"
-    last = standing.health
-    who = f"process {last.pid} on {clean(last.host)}"
-    return f"last seen {_when(last.seen_at, now)}: {who}, with its state in {clean(standing.folder)}"
+        return clean(standing.holder) + ("" if health is None else f", version {clean(health.version)}")
+    state = f"its state in {clean(standing.folder)}"
+    if health is None:
+        return f"none is known to have run with {state}"
+    seen = f"last seen {moment(health.seen_at, now)} ({age(now - health.seen_at)} ago)"
+    return f"{seen}: process {health.pid} on {clean(health.host)}, with {state}"
 
 
 def _reading(health: Health) -> Iterator[Span]:
@@ -203,10 +205,8 @@ def _reading(health: Health) -> Iterator[Span]:
     yield Span(f"{_size(health.bytes_read)} in {plural(health.frames, 'frame')} read")
     if health.bytes_behind > 0:
         yield Span(f"{_size(health.bytes_behind)} behind")
-    if health.wake == "polling":
-        yield Span("polling, without file events")
-    elif health.wake:
-        yield Span(f"woken by {clean(health.wake)} file events", "quiet")
+    if health.wake:
+        yield Span(_WAKES.get(health.wake) or clean(health.wake))
 
 
 def _size(count: int) -> str:
@@ -220,35 +220,30 @@ def _size(count: int) -> str:
     return f"{value:,.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
 
 
-def _when(at: float, now: float) -> str:
-    """Return `21:41 (22m ago)`."""
-    return f"{moment(at, now)} ({age(now - at)} ago)"
-
-
 # -- alerts
 
 
 class _Row(NamedTuple):
-    """An alert in words, a column each; `name` is cut to what is left."""
+    """An alert in words: its columns, what stands below them, and its role: quiet where nobody is told of it."""
 
     mark: str
-    role: Role
     id: str
     rule: str
     name: str
     place: str
     since: str
-    message: str
-    quiet: str
+    message: str = ""
+    quiet: str = ""
+    role: Role = "quiet"
 
-    @classmethod
-    def head(cls) -> _Row:
-        """Return what stands above the columns."""
-        return cls("", "quiet", "ID", "RULE", "RUN", "WHERE", "SINCE", "", "")
+    @property
+    def plain(self) -> Role:
+        """The role of the columns that need no colour."""
+        return "quiet" if self.role == "quiet" else ""
 
 
 class _Widths(NamedTuple):
-    """How wide the columns are; `is_low` where the last two have no room and stand below."""
+    """How wide the columns are; the name has none (0), nor have the last two (`is_low`), where there is no room."""
 
     id: int
     rule: int
@@ -257,16 +252,21 @@ class _Widths(NamedTuple):
     is_low: bool
 
 
+_HEAD = _Row("", "ID", "RULE", "RUN", "WHERE", "SINCE")
+
+
 def _alerts(standing: Standing, page: Page, now: float) -> list[Line]:
     """Return what fires, worst first, what is kept quiet last."""
     if not standing.alerts:
-        return [Line([Span("no alert fires" if standing.holder else "no alert fired when it stopped")])]
-    rows = [_row(run, alert, standing, page, now) for run, alert in sorted(standing.alerts, key=_weight)]
+        if standing.holder is None:
+            return page.prose("no alert fired when it stopped", indent=0) if standing.health else []
+        return page.prose("no alert fires", indent=0)
+    names, length = _names(standing), _id_length(standing)
+    ordered = sorted(standing.alerts, key=_weight)
+    rows = [_row(alert, names[run.id], length, page, now) for run, alert in ordered]
     widths = _widths(rows, page)
     lines = _counted(standing, page)
-    if not widths.is_low:
-        lines += _row_lines(_Row.head(), widths, page)
-    for row in rows:
+    for row in rows if widths.is_low else [_HEAD, *rows]:
         lines += _row_lines(row, widths, page)
     return lines
 
@@ -280,27 +280,21 @@ def _counted(standing: Standing, page: Page) -> list[Line]:
     """Return the line that counts the alerts by their severity."""
     counts = Counter(a.severity for _, a in standing.alerts if not a.suppressed)
     quiet = len(standing.alerts) - counts.total()
-    words: dict[str, tuple[str, Role]] = {
-        "critical": (f"{counts['critical']:,} CRITICAL", "critical"),
-        "warning": (plural(counts["warning"], "warning"), "warning"),
-        "info": (f"{counts['info']:,} info", ""),
-    }
-    spans = [Span(*words[name]) for name in words if counts[name]]
-    spans += [Span(f"{quiet:,} kept quiet", "quiet")] if quiet else []
-    if standing.holder is None:
-        spans.append(Span("as it stood when it stopped", "quiet"))
-    return page.items("alerts", spans, indent=0, column=8)
+    words = (
+        (counts["critical"], Span(f"{counts['critical']:,} CRITICAL", "critical")),
+        (counts["warning"], Span(plural(counts["warning"], "warning"), "warning")),
+        (counts["info"], Span(f"{counts['info']:,} info")),
+        (quiet, Span(f"{quiet:,} kept quiet", "quiet")),
+        (standing.holder is None, Span("as it stood when the daemon stopped", "quiet")),
+    )
+    return page.items("alerts", [span for count, span in words if count], indent=0, column=8)
 
 
-def _row(run: RunFacts, alert: AlertFacts, standing: Standing, page: Page, now: float) -> _Row:
-    role: Role = "quiet" if alert.suppressed else "" if alert.severity == "info" else alert.severity
-    at = alert.noticed_at if alert.started_at is None else alert.started_at
-    return _Row(
-        mark=MARKS[alert.severity], role=role, id=clean(alert.id)[: _id_length(standing)],
-        rule=page.name(clean(alert.rule), _LONGEST_RULE), name=_name(run, standing), place=_place(alert),
-        since=f"{moment(at, now)} ({age(now - at)})", message=clean(alert.message),
-        quiet=_theirs("; ".join(alert.suppressed), page),
-    )  # fmt: skip
+def _names(standing: Standing) -> dict[str, str]:
+    """Return by a run's id what people call it, or the id itself where two that are ill are called alike."""
+    names = {run.id: clean(short_name(run)) for run, _ in standing.alerts}
+    counts = Counter(names.values())
+    return {identity: name if counts[name] == 1 else clean(identity) for identity, name in names.items()}
 
 
 def _id_length(standing: Standing) -> int:
@@ -311,11 +305,20 @@ def _id_length(standing: Standing) -> int:
     return next((n for n in lengths if len({identity[:n] for identity in ids}) == len(ids)), longest)
 
 
-def _name(run: RunFacts, standing: Standing) -> str:
-    """Return what people call the run, or its id where another run that is ill is called so too."""
-    name = short_name(run)
-    is_shared = any(other.id != run.id and short_name(other) == name for other, _ in standing.alerts)
-    return clean(run.id if is_shared else name)
+def _row(alert: AlertFacts, name: str, id_length: int, page: Page, now: float) -> _Row:
+    at = alert.noticed_at if alert.started_at is None else alert.started_at
+    return _Row(
+        mark=MARKS[alert.severity], id=clean(alert.id)[:id_length], rule=page.name(clean(alert.rule), _LONGEST_RULE),
+        name=name, place=_place(alert), since=_since(at, now), message=clean(alert.message),
+        quiet=_theirs("; ".join(alert.suppressed), page),
+        role="quiet" if alert.suppressed else "" if alert.severity == "info" else alert.severity,
+    )  # fmt: skip
+
+
+def _since(at: float, now: float) -> str:
+    """Return `21:41 (22m)`; a date is enough by itself."""
+    text = moment(at, now)
+    return f"{text} ({age(now - at)})" if len(text) == len("21:41") else text
 
 
 def _place(alert: AlertFacts) -> str:
@@ -326,41 +329,39 @@ def _place(alert: AlertFacts) -> str:
 
 
 def _widths(rows: Sequence[_Row], page: Page) -> _Widths:
-    def widest(column: str, least: int = 0) -> int:
-        return max(least, *(cell_len(getattr(row, column)) for row in rows))
-
-    identity, rule = widest("id"), widest("rule", len("RULE"))
-    place, since = widest("place", len("WHERE")), widest("since", len("SINCE"))
-    wanted = min(widest("name", len("RUN")), _LONGEST_NAME)
+    """Return the columns that fit: the names give way first, then place and time go below, then the names do."""
+    identity, rule, name, place, since = (
+        max(cell_len(getattr(row, column)) for row in (_HEAD, *rows))
+        for column in ("id", "rule", "name", "place", "since")
+    )
+    name = min(name, _LONGEST_NAME)
+    least = min(name, _LEAST_NAME)
     left = page.width - (2 + identity + 2 + rule + 2)
     beside = left - (2 + place + 2 + since)
-    is_low = beside < min(wanted, _LEAST_NAME)
-    return _Widths(identity, rule, min(wanted, left if is_low else beside), place, is_low)
+    if beside >= least:
+        return _Widths(identity, rule, min(name, beside), place, is_low=False)
+    return _Widths(identity, rule, min(name, left) if left >= least else 0, place, is_low=True)
 
 
 def _row_lines(row: _Row, widths: _Widths, page: Page) -> list[Line]:
-    """Return an alert: its columns, and below them its message and why nobody is told."""
+    """Return an alert: its columns, and below them its message, why nobody is told, and what found no room."""
     head = [
         Span(pad(row.mark, 2), row.role),
-        Span(pad(row.id, widths.id + 2), "quiet" if row.role == "quiet" else ""),
-        Span(pad(row.rule, widths.rule), row.role),
+        Span(pad(row.id, widths.id + 2), row.plain),
+        Span(pad(row.rule, widths.rule + 2), row.role),
+        Span(pad(page.name(row.name, widths.name), widths.name), row.plain),
     ]
-    plain: Role = "quiet" if row.role == "quiet" else ""
-    if widths.name >= 2:
-        head.append(Span(f"  {pad(page.name(row.name, widths.name), widths.name)}", plain))
-    lines = [Line(head)]
+    low: list[str] = []
     if widths.is_low:
-        low = [row.name] if widths.name < _LEAST_NAME and cell_len(row.name) > widths.name else []
-        if low:
-            lines = [Line(head[:3])]
-        low += [text for text in (row.place, f"since {row.since}") if text]
-        lines += page.items("", [Span(text, plain) for text in low], indent=4, column=0)
+        low = [] if widths.name else [page.name(row.name, _LONGEST_NAME)]
+        low += [part for part in (row.place, f"since {row.since}") if part]
     else:
-        lines = [Line([*head, Span(f"  {pad(row.place, widths.place)}  {row.since}", plain)])]
-    if row.message:
-        room = _MESSAGE_LINES * (page.width - 4) - page.width // 4  # lines are not filled to their ends
-        lines += page.prose(cut_end(row.message, room, page.glyphs.more), plain, indent=4)
-    return lines + (page.prose(f"quiet: {row.quiet}", "quiet", indent=4) if row.quiet else [])
+        head.append(Span(f"  {pad(row.place, widths.place)}  {row.since}", row.plain))
+    room = _MESSAGE_LINES * (page.width - 4) - page.width // 4  # words leave a gap at the end of a line
+    text = cut_end(row.message, room, page.glyphs.more)
+    text = ": ".join(part for part in (", ".join(low), text) if part)
+    text += f" (quiet: {row.quiet})" if row.quiet else ""
+    return [Line(head), *page.prose(text, row.plain, indent=4)]
 
 
 # -- silences
@@ -406,11 +407,10 @@ def _matched(silence: Silence) -> str:
 def _destinations(standing: Standing, page: Page, now: float) -> list[Line]:
     found = standing.destinations
     if not found:
-        why = "no receiver is configured, or none was ever used: until now, nobody is told"
-        todo = "name one under [receivers] in the config, then try: nanwatch daemon test-notify"
+        why = "no receiver is configured, or none was ever used: so far, nobody is told"
+        todo = "add one under [receivers] in the config, then: nanwatch daemon test-notify"
         return [*page.prose(why, "warning", Span("!", "warning"), indent=0), *page.prose(todo)]
-    column = max(cell_len(clean(d.name)) for d in found)
-    column = min(column, _MOST_NAME_COLUMN if page.width >= 60 else _LEAST_NAME)
+    column = min(_DESTINATION, page.width // 3, max(cell_len(clean(d.name)) for d in found))
     lines = page.items("destinations", [Span(f"{len(found):,}")], indent=0, column=14)
     for destination in found:
         lines += _destination(destination, page, now, column, is_held=standing.holder is None)
@@ -425,7 +425,8 @@ def _destination(destination: DestinationHealth, page: Page, now: float, column:
     mark, role = ("!", "warning") if is_failing else (" ", "")
     lines = [Line([Span(f"{mark} {pad(name, column)}  ", "warning" if role else ""), *first.spans[1:]]), *rest]
     if is_failing:
-        lines += page.prose(_failure(destination, page, now, is_held=is_held), "warning", indent=4)
+        failure = [Span(text, "warning") for text in _failure(destination, page, now, is_held=is_held)]
+        lines += page.items("", failure, indent=4, column=0)
     return lines
 
 
@@ -442,15 +443,14 @@ def _deliveries(destination: DestinationHealth, now: float) -> Iterator[Span]:
         yield Span(f"{destination.given_up:,} given up", "warning")
 
 
-def _failure(destination: DestinationHealth, page: Page, now: float, *, is_held: bool) -> str:
-    """Return why the last delivery failed, and when the next one is tried."""
-    reason = _theirs(destination.last_reason, page) or "no reason is known"
+def _failure(destination: DestinationHealth, page: Page, now: float, *, is_held: bool) -> Iterator[str]:
+    """Yield why the last delivery failed, and when the next one is tried."""
+    yield _theirs(destination.last_reason, page) or "no reason is known"
     if is_held:
-        return f"{reason}; tried again once a daemon runs"
-    if destination.next_at is None:
-        return reason
-    wait = destination.next_at - now
-    return f"{reason}; next attempt {f'in {duration(wait)}' if wait >= 1 else 'is due'}"
+        yield "tried again once a daemon runs"
+    elif destination.next_at is not None:
+        wait = destination.next_at - now
+        yield f"next attempt in {duration(wait)}" if wait >= 1 else "next attempt is due"
 
 
 # -- what to do

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +19,7 @@ from nanwatch.errors import UsageError
 from nanwatch.model.news import Message, News
 from nanwatch.notify.via_alertmanager import AlertmanagerNotifier
 from tests.notify.making import NOON, news
-from tests.support.prometheus import WebServer, free_port, program, web_server
+from tests.support.servers import Answer, WebServer, certificate_file, refusing_port
 
 CLOCK = ManualClock(NOON + 10)
 LABELS = {
@@ -39,7 +36,7 @@ LABELS = {
 @pytest.fixture
 def server() -> Iterator[WebServer]:
     """Return a server that takes every alert."""
-    with web_server() as server:
+    with WebServer() as server:
         yield server
 
 
@@ -56,7 +53,7 @@ def message(*told: News, created_at: float = NOON + 10) -> Message:
 def posted(server: WebServer, *told: News, created_at: float = NOON + 10) -> list[dict[str, Any]]:
     """Return the alerts that are posted for *told*."""
     assert notifier(server.url).send(message(*told, created_at=created_at)).kind == "sent"
-    return [alert for request in server.posted for alert in request.json]
+    return [alert for request in server.requests for alert in request.json()]
 
 
 def times(alert: dict[str, Any]) -> tuple[float, float]:
@@ -70,7 +67,7 @@ def test_an_alert_that_fires_lasts_for_fifteen_minutes(server: WebServer) -> Non
     (alert,) = posted(server, news())
     assert alert["labels"] == LABELS
     assert times(alert) == (0.0, 10.0 + 900.0)
-    assert server.posted[0].path == "/api/v2/alerts"
+    assert server.requests[0].path == "/api/v2/alerts"
 
 
 def test_annotations_tell_where_it_is(server: WebServer) -> None:
@@ -167,14 +164,14 @@ def test_hostile_text_is_inert(server: WebServer) -> None:
 def test_nothing_to_tell_is_no_request(server: WebServer) -> None:
     """A message without news is sent at once."""
     assert posted(server) == []
-    assert server.posted == []
+    assert server.requests == []
 
 
 def test_many_alerts_are_posted_in_portions(server: WebServer) -> None:
     """At most 256 go into a request, and none is lost."""
     alerts = posted(server, *(news(log=f"run-{n}") for n in range(600)))
     assert {alert["labels"]["run"] for alert in alerts} == {f"run-{n}" for n in range(600)}
-    assert [len(request.json) for request in server.posted] == [256, 256, 88]
+    assert [len(request.json()) for request in server.requests] == [256, 256, 88]
 
 
 @pytest.mark.parametrize(
@@ -187,14 +184,14 @@ def test_the_address_may_have_a_path(server: WebServer, path: str, asked: str | 
             notifier(server.url + path)
         return
     assert notifier(server.url + path).send(message(news())).kind == "sent"
-    assert server.posted[0].path == f"{asked}/v2/alerts"
+    assert server.requests[0].path == f"{asked}/v2/alerts"
 
 
 def test_user_and_password_go_into_the_header(server: WebServer) -> None:
     """They are decoded from the address and are not part of what is asked for."""
     with_login = server.url.replace("://", "://me:s%40cret%2F@")
     assert notifier(with_login).send(message(news())).kind == "sent"
-    (request,) = server.posted
+    (request,) = server.requests
     assert request.headers["Authorization"] == "Basic " + base64.b64encode(b"me:s@cret/").decode()
     assert "@" not in request.headers["Host"]
 
@@ -218,11 +215,11 @@ def test_what_is_no_address_is_said_without_repeating_it(url: str) -> None:
 )  # fmt: skip
 def test_the_answer_says_what_became_of_it(server: WebServer, status: int, kind: str) -> None:
     """Redirections are not followed: the password is not meant for another address."""
-    server.status, server.headers = status, {"Location": f"{server.url}/elsewhere"}
+    server.answers = [Answer(status, {"Location": f"{server.url}/elsewhere"})]
     outcome = notifier(server.url).send(message(news()))
     assert outcome.kind == kind
     assert (str(status) in outcome.reason) is (kind != "sent")
-    assert len(server.posted) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -239,15 +236,15 @@ def test_the_answer_says_what_became_of_it(server: WebServer, status: int, kind:
 )
 def test_a_refusal_repeats_the_servers_words(server: WebServer, body: bytes, said: str) -> None:
     """They are cut and made inert."""
-    server.status, server.body = 400, body
+    server.answers = [Answer(400, body=body)]
     assert notifier(server.url).send(message(news())).reason == f"HTTP 400 Bad Request{said}"
 
 
 def test_a_refused_portion_does_not_keep_the_others_back(server: WebServer) -> None:
     """All portions are posted; the message counts as refused."""
-    server.status = 400
+    server.answers = [Answer(400)]
     assert notifier(server.url).send(message(*(news(log=f"run-{n}") for n in range(300)))).kind == "refused"
-    assert len(server.posted) == 2
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -261,13 +258,14 @@ def test_a_refused_portion_does_not_keep_the_others_back(server: WebServer) -> N
 )
 def test_a_busy_server_says_when_to_come_back(server: WebServer, header: str, seconds: float | None) -> None:
     """In seconds or as a date."""
-    server.status, server.headers = 429, {"Retry-After": header}
+    server.answers = [Answer(429, {"Retry-After": header})]
     assert notifier(server.url).send(message(news())).retry_after == seconds
 
 
 def test_nobody_there_is_tried_again() -> None:
     """A refused connection is no reason to give up, and its reason names no password."""
-    outcome = notifier(f"http://me:s3cretly@127.0.0.1:{free_port()}").send(message(news()))
+    with refusing_port() as port:
+        outcome = notifier(f"http://me:s3cretly@127.0.0.1:{port}").send(message(news()))
     assert (outcome.kind, outcome.reason) == ("later", "connection refused")
 
 
@@ -322,36 +320,33 @@ def test_who_does_not_speak_http_is_tried_again(answer: bytes) -> None:
     assert outcome.reason
 
 
-def test_a_certificate_that_nobody_vouches_for_is_not_trusted(tmp_path: Path) -> None:
-    """Nothing is posted, and the reason says why."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)],
-        check=True, capture_output=True, timeout=20,
-    )  # fmt: skip
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-    with socket.create_server(("127.0.0.1", 0)) as server:
+def test_a_certificate_that_nobody_vouches_for_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is posted and the reason says why, until the system is told to trust it."""
+    with WebServer(tls=True) as server:
+        outcome = notifier(server.url).send(message(news()))
+        assert outcome.kind == "later"
+        assert outcome.reason.startswith("its certificate is not trusted: ")
+        assert server.requests == []
+        with certificate_file() as trusted:
+            monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+            assert notifier(server.url).send(message(news())).kind == "sent"
 
-        def shake_hands() -> None:
-            connection, _ = server.accept()
-            with connection, pytest.raises(ssl.SSLError):
-                context.wrap_socket(connection, server_side=True)
 
-        thread = threading.Thread(target=shake_hands)
-        thread.start()
-        outcome = notifier(f"https://localhost:{server.getsockname()[1]}").send(message(news()))
-        thread.join()
-    assert outcome.kind == "later"
-    assert outcome.reason.startswith("its certificate is not trusted: ")
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_server_that_drips_headers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tls: bool) -> None:
+    """Over HTTPS too."""
+    with WebServer(Answer(drip=True), tls=tls) as server, certificate_file() as trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        outcome = notifier(server.url, timeout=0.4).send(message(news()))
+    assert (outcome.kind, outcome.reason) == ("later", "no answer within 0.4 s")
 
 
 def test_this_machine_is_asked_without_a_proxy(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that the environment names is for others; for those it is used."""
     monkeypatch.setenv("http_proxy", server.url)
     monkeypatch.delenv("no_proxy", raising=False)
-    assert notifier(f"http://127.0.0.1:{free_port()}").send(message(news())).kind == "later"
-    assert server.posted == []
+    with refusing_port() as port:
+        assert notifier(f"http://127.0.0.1:{port}").send(message(news())).kind == "later"
+    assert server.requests == []
     assert notifier("http://alerts.example.org").send(message(news())).kind == "sent"
-    assert server.posted[0].path == "http://alerts.example.org/api/v2/alerts"
+    assert server.requests[0].path == "http://alerts.example.org/api/v2/alerts"

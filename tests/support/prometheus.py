@@ -1,4 +1,4 @@
-"""Prometheus and its Alertmanager as real programs, what they talk to, and facts for them to be told."""
+"""Prometheus and its Alertmanager as real programs, and facts for them to be told."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import os
 import shutil
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.error import URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -112,7 +110,7 @@ def ask(url: str, body: object = None, accept: str = "*/*") -> bytes:
         return bytes(reply.read())
 
 
-def awaited(look: Callable[[], _T], what: str) -> _T:
+def awaited(look: Callable[[], _T | None], what: str) -> _T:
     """Look again and again, for a bounded time, until there is something; return it."""
     end = time.monotonic() + TIMEOUT
     while not (found := look()):
@@ -126,74 +124,6 @@ def _is_ready(url: str) -> bool:
         return bool(ask(f"{url}/-/ready"))
     except (URLError, ConnectionError):
         return False
-
-
-# -- a server
-
-
-@dataclass(frozen=True)
-class Posted:
-    """A request that a server got."""
-
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON."""
-        return json.loads(self.body)
-
-
-@dataclass
-class WebServer:
-    """Answers every POST with `status`, `headers` and `body`, and remembers what it was asked."""
-
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    url: str = ""
-    posted: list[Posted] = field(default_factory=list)
-    changed: threading.Condition = field(default_factory=threading.Condition)
-
-    def wait_for(self, holds: Callable[[Posted], object]) -> Posted:
-        """Wait for a request for which *holds* is true, and return it."""
-        with self.changed:
-            self.changed.wait_for(lambda: any(holds(one) for one in self.posted), TIMEOUT)
-            found = next((one for one in self.posted if holds(one)), None)
-        assert found, f"no such request among {self.posted}"
-        return found
-
-
-@contextmanager
-def web_server() -> Iterator[WebServer]:
-    """Serve on a free port of this machine until the end of the block."""
-    server = WebServer()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            with server.changed:
-                server.posted.append(Posted(self.path, dict(self.headers), body))
-                server.changed.notify_all()
-            self.send_response(server.status)
-            for name, value in {"Content-Length": str(len(server.body)), **server.headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(server.body)
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        server.url = f"http://127.0.0.1:{httpd.server_address[1]}"
-        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            httpd.shutdown()
-            thread.join()
 
 
 # -- facts
