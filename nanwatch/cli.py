@@ -114,13 +114,16 @@ def _add_store(parser: argparse.ArgumentParser, default: str | None = None) -> N
 
 
 def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
-    run = commands.add_parser("run", help="run a training, keep its log, know for certain how it ended")
-    run.add_argument("--log", metavar="FILE", help="where to (default: logs/PROGRAM-TIME.log)")
+    run = commands.add_parser(
+        "run", help="run a training, keep its log, know for certain how it ended",
+        usage="nanwatch run [--log FILE] [--append] [--pipe | --pty] -- COMMAND...",
+    )  # fmt: skip
+    run.add_argument("--log", metavar="FILE", help="where to (default: logs/NAME-TIME.log)")
     run.add_argument("--append", action="store_true", help="to a log that is there")
     how = run.add_mutually_exclusive_group()
-    how.add_argument("--pty", action="store_true", help="under a pseudo-terminal (default where stdout is a terminal)")
-    how.add_argument("--pipe", action="store_true", help="with pipes")
-    run.add_argument("training", metavar="COMMAND", nargs="+", help="after --")
+    how.add_argument("--pty", dest="use_pty", action="store_const", const=True, help="under a terminal in any case")
+    how.add_argument("--pipe", dest="use_pty", action="store_const", const=False, help="with pipes in any case")
+    run.add_argument("argv", metavar="COMMAND", nargs=argparse.REMAINDER)
 
 
 def _add_logs(parser: argparse.ArgumentParser, text: str = "log files, globs or folders", count: str = "*") -> None:

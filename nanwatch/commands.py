@@ -230,11 +230,11 @@ def daemon(arguments: argparse.Namespace) -> int:
 
 def run_training(arguments: argparse.Namespace) -> int:
     """Run a training and keep its log; return its own exit code."""
-    from nanwatch.launch.command import run_command
+    from nanwatch.launch import run_command
 
-    use_pty = True if arguments.pty else False if arguments.pipe else None
+    argv = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
     log = Path(arguments.log) if arguments.log else None
-    return run_command(arguments.training, log, use_pty=use_pty, append=arguments.append)
+    return run_command(argv, log, use_pty=arguments.use_pty, append=arguments.append)
 
 
 # -- what the commands share

@@ -6,28 +6,33 @@ Couriers know nothing of logs, and following knows nothing of them: a dead endpo
 from __future__ import annotations
 
 import logging
+import math
 import random
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
 
 from nanwatch.clock import Clock
 from nanwatch.config import NotifySettings
-from nanwatch.model.news import Message, News
-from nanwatch.notify.base import Outcome
+from nanwatch.model.news import AlertFacts, Message, News
+from nanwatch.notify.base import Kind, Outcome
 from nanwatch.notify.grouping import Waiting, drop_covered, group, merge, message_key, ready, take_due
 from nanwatch.notify.receivers import Destination
 from nanwatch.notify.render import compose
 from nanwatch.notify.routing import hears
-from nanwatch.notify.schedule import rejected_at, retry_at, room_at
+from nanwatch.notify.schedule import quiet_until, rejected_at, retry_at, room_at
 from nanwatch.store import DestinationState, Pending, Row, Store
 
 _LONGEST_PAUSE_S = 30.0
 """So often a courier looks up in any case: the clock may have been set."""
 _REFUSALS = 3
 """After so many refusals of one message it is given up, and the next one is tried."""
+_REFUSED_DOUBLINGS = 5
+"""What was refused is tried again as if so many attempts had failed before: for minutes, and not for seconds."""
+_LEAST_ATTEMPTS = 3
+"""However old, a message is not given up before: the machine may have been suspended, or its clock been set."""
 _AT_ONCE = 5
 """So many messages are formed in one go; more than that become a digest."""
 _HOUR_S = 3600.0
@@ -52,20 +57,48 @@ class Courier:
         self.name = destination.name
         self._receiver, self._notifier = destination.receiver, destination.notifier
         self._store, self._terms = store, terms
+        self._again_at = math.inf  # by the steady clock, which nobody sets
+        self._failed: tuple[Kind, int] = ("sent", 0)  # how the last attempts failed, and how many in a row did so
+        self._unwritten: Callable[[], None] | None = None
+        self._is_afresh = False
+
+    def begin_afresh(self) -> None:
+        """Forget how the deliveries before failed: the settings may have been mended since."""
+        self._is_afresh = True
 
     def work(self) -> float:
-        """Deliver what is due; return in how many seconds to look again."""
+        """Deliver what is due; return in how many seconds to look again.
+
+        Raises:
+            sqlite3.Error: the store cannot be used; what was delivered is written down next time, not sent again.
+        """
+        if self._unwritten is not None:
+            self._write(self._unwritten)
         now = self._terms.clock.now()
-        state = self._store.destination(self.name)
-        if (blocked := _blocked_for(state, now)) > 0:
+        state = self._state()
+        if (blocked := self._blocked_for(state, now)) > 0:
             return blocked
         if self._notifier.style == "state":
             return self._send_state(state, now)
         pending = self._store.pending(self.name)
         if not pending:
             return self._form(now)
+        if (held := self._held_for(pending, now)) > 0:
+            return held
         self._deliver(pending[0], state)
         return 0.0
+
+    def _state(self) -> DestinationState:
+        state = self._store.destination(self.name)
+        return state._replace(failures=0, attempted_at=None) if self._is_afresh else state
+
+    def _blocked_for(self, state: DestinationState, now: float) -> float:
+        """Return for how many seconds nothing is tried, after a failure."""
+        next_at = state.health.next_at
+        is_of_the_future = state.attempted_at is not None and state.attempted_at > now  # the clock was set back
+        if not state.failures or next_at is None or is_of_the_future:
+            return 0.0
+        return min(next_at - now, self._again_at - self._terms.clock.steady())
 
     # -- messages
 
@@ -75,36 +108,44 @@ class Courier:
         due = take_due(kept, now)
         if not due:
             return min((w.due - now for w in kept), default=_LONGEST_PAUSE_S)
-        sent = self._store.sent_times(self.name, now - _HOUR_S)
-        is_critical = any(w.news.alert.severity == "critical" and not w.news.is_over for w in due)
-        room = room_at(sent, now, self._receiver.rate_limit, is_critical)
-        if room > now:
-            return room - now
-        style: Literal["grouped", "single"] = "single" if self._notifier.style == "single" else "grouped"
-        messages = ready(group(due, style, self._room(len(sent))), now)
-        self._store.form(self.name, [(self._compose(m, now), _numbers(m)) for m in messages], (), now)
-        return 0.0
-
-    def _room(self, sent: int) -> int:
         limit = self._receiver.rate_limit
-        return max(1, min(_AT_ONCE, limit - sent)) if limit else _AT_ONCE
+        sent = [at for at in self._store.sent_times(self.name, now - _HOUR_S) if at <= now]
+        critical = [w for w in due if w.due <= now and w.news.alert.severity == "critical" and not w.news.is_over]
+        room = room_at(sent, now, limit, bool(critical))
+        if room > now:
+            return min([room, *(w.due for w in kept if w.due > now)]) - now
+        free = limit - len(sent) if limit else _AT_ONCE
+        at_most = max(1, min(_AT_ONCE, free))
+        if self._notifier.style == "single":
+            messages = group(due if free > 0 else critical, "single")
+        else:
+            messages = group(due, "grouped", at_most)
+        formed = [(self._compose(m, now), _numbers(m)) for m in ready(messages, now)[:at_most]]
+        self._store.form(self.name, formed, (), now)
+        return 0.0
 
     def _waiting(self, now: float) -> list[Waiting]:
         """Return the news that waits, without what need not be told."""
-        merged = merge([self._timely(row, now) for row in self._store.waiting(self.name)])
+        quiet_end = quiet_until(self._receiver.quiet_hours, now)
+        merged = merge([_timely(row, now, quiet_end) for row in self._store.waiting(self.name)])
         kept, covered = drop_covered(merged)
-        unknown = [w for w in kept if w.news.reasons == ("resolved",) and not self._was_told(w)]
-        if covered or unknown:
-            self._store.form(self.name, (), _numbers([*covered, *unknown]), now)
-        return [w for w in kept if w not in unknown]
+        told, untold = [], []
+        for one in kept:
+            (untold if one.news.reasons == ("resolved",) and not self._was_told(one.news.alert) else told).append(one)
+        if covered or untold:
+            self._store.form(self.name, (), _numbers([*covered, *untold]), now)
+        return told
 
-    def _was_told(self, waiting: Waiting) -> bool:
-        return self._store.was_told(self.name, waiting.news.alert.id)
+    def _was_told(self, alert: AlertFacts) -> bool:
+        return self._store.was_told(self.name, alert.id)
 
-    def _timely(self, row: Row, now: float) -> Row:
-        """Return *row* with a due time that a clock which was set back cannot have moved out of reach."""
-        is_of_the_future = row.created_at > now
-        return row._replace(due=min(row.due, now + self._terms.settings.group_wait)) if is_of_the_future else row
+    def _held_for(self, pending: Sequence[Pending], now: float) -> float:
+        """Return for how many seconds the quiet hours hold messages that were formed before them."""
+        end = quiet_until(self._receiver.quiet_hours, now)
+        if end is None or any(_is_urgent(news) for item in pending for news in item.message.news):
+            return 0.0
+        # What is urgent waits behind them, and the order is kept.
+        return min([end, *(w.due for w in self._waiting(now) if _is_urgent(w.news))]) - now
 
     def _compose(self, waiting: Sequence[Waiting], now: float) -> Message:
         news = [w.news for w in waiting]
@@ -116,18 +157,15 @@ class Courier:
     def _deliver(self, item: Pending, state: DestinationState) -> None:
         outcome = self._send(item.message)
         now = self._terms.clock.now()
-        is_hopeless = outcome.kind == "refused" and item.attempts + 1 >= _REFUSALS
+        new = self._after(state, outcome, now)
+        is_old = now - item.created_at > self._terms.settings.give_up and item.attempts + 1 >= _LEAST_ATTEMPTS
         if outcome.kind == "sent":
             what = "sent"
-        elif is_hopeless or now - item.created_at > self._terms.settings.give_up:
-            what = "given up"
-            log.error("%s: gave up %r: %s", self.name, item.message.title, outcome.reason)
+        elif is_old or self._is_refused():
+            what, new = "given up", self._give_up(item.message.title, outcome, new)
         else:
             what = "pending"
-        new = self._after(state, outcome, now)
-        if what == "given up":
-            new = new._replace(health=replace(new.health, given_up=new.health.given_up + 1))
-        self._store.settle(item.number, what, new, now)
+        self._write(partial(self._store.settle, item.number, what, new, now))
 
     # -- state
 
@@ -135,23 +173,33 @@ class Courier:
         """Tell all that fires; return the seconds until that is to be told again."""
         kept = self._waiting(now)
         due = take_due(kept, now)
-        known = {w.news.alert.id for w in due}
-        others = [
-            News(alert, run, ()) for run, alert in self._store.alerts() if alert.told and alert.id not in known
-            and hears(self._receiver, rule=alert.rule, severity=alert.severity, run_id=run.id, log=run.log,
-                      tags=alert.tags, reason="first")
-        ]  # fmt: skip
+        others = self._others(kept, due)
         last = state.health.last_sent_at
         refresh = 0.0 if last is None or last > now else last + self._notifier.refresh_s - now
         if not due and (refresh > 0 or not others):
             return min([w.due - now for w in kept] + ([refresh] if others else []), default=_LONGEST_PAUSE_S)
-        news = [w.news for w in due] + others
-        outcome = self._send(compose(news, key="", host=self._terms.host, now=now))
+        message = compose([w.news for w in due] + others, key="", host=self._terms.host, now=now)
+        outcome = self._send(message)
         now = self._terms.clock.now()
-        old = [w for w in due if now - w.created_at > self._terms.settings.give_up]
-        settled, what = (due, "sent") if outcome.kind == "sent" else (old, "given up")
-        self._store.settle_news(_numbers(settled), what, self._after(state, outcome, now, counts=bool(due)))
+        new = self._after(state, outcome, now, counts=bool(due))
+        if outcome.kind == "sent":
+            settled, what = due, "sent"
+        else:
+            old = [w for w in due if now - w.created_at > self._terms.settings.give_up]
+            settled, what = due if self._is_refused() else old, "given up"
+            new = self._give_up(message.title, outcome, new) if settled else new
+        self._write(partial(self._store.settle_news, _numbers(settled), what, new))
         return 0.0
+
+    def _others(self, kept: Sequence[Waiting], due: Sequence[Waiting]) -> list[News]:
+        """Return what fires and is not *due*: what was told of before, not what was to be quiet or is to wait."""
+        known = {w.news.alert.id for w in due} | {w.news.alert.id for w in kept if "first" in w.news.reasons}
+        return [
+            News(alert, run, ()) for run, alert in self._store.alerts() if alert.told and alert.id not in known
+            and hears(self._receiver, rule=alert.rule, severity=alert.severity, run_id=run.id, log=run.log,
+                      tags=alert.tags, reason="first")
+            and (not alert.suppressed or self._was_told(alert))
+        ]  # fmt: skip
 
     # -- what became of it
 
@@ -162,20 +210,26 @@ class Courier:
             log.exception("%s: defect in the notifier", self.name)
             return Outcome("later", f"defect: {type(error).__name__}")
 
+    def _write(self, what: Callable[[], None]) -> None:
+        """Write down what became of a delivery; if that fails, it is the first thing to be done next time."""
+        self._unwritten = what
+        what()
+        self._unwritten = None
+
     def _after(self, state: DestinationState, outcome: Outcome, now: float, counts: bool = True) -> DestinationState:
         """Return what is known of the destination after *outcome*; say what a person should know."""
         health = state.health
+        kind, times = self._failed
+        self._failed = outcome.kind, times + 1 if outcome.kind == kind else 1
+        self._is_afresh = False
         if outcome.kind == "sent":
             if state.failures:
                 log.info("%s: delivers again, after %d failures", self.name, state.failures)
             health = replace(health, sent=health.sent + counts, last_sent_at=now, last_reason="", next_at=None)
             return DestinationState(0, now, health)
         failures = state.failures + 1
-        jitter = self._terms.jitter()
-        if outcome.kind == "later":
-            next_at = retry_at(failures, now, outcome.retry_after, jitter)
-        else:
-            next_at = rejected_at(failures, now, jitter)
+        next_at = self._next_at(failures, outcome, now)
+        self._again_at = self._terms.clock.steady() + next_at - now
         level = logging.ERROR if outcome.kind == "rejected" else logging.WARNING
         is_news = failures == 1 or outcome.reason != health.last_reason
         log.log(
@@ -186,6 +240,30 @@ class Courier:
             health, failed=health.failed + 1, last_failed_at=now, last_reason=outcome.reason, next_at=next_at
         )
         return DestinationState(failures, now, health)
+
+    def _next_at(self, failures: int, outcome: Outcome, now: float) -> float:
+        """Return when to try again after so many *failures* in a row, the last of them with *outcome*."""
+        jitter, (_, alike) = self._terms.jitter(), self._failed
+        if outcome.kind == "rejected":
+            return rejected_at(alike, now, jitter)
+        if outcome.kind == "refused" and self._notifier.style == "state":
+            return now + self._notifier.refresh_s  # the rest of the state was taken, and would be forgotten
+        if outcome.kind == "refused":
+            return retry_at(_REFUSED_DOUBLINGS + alike, now, None, jitter)
+        return retry_at(failures, now, outcome.retry_after, jitter)
+
+    def _is_refused(self) -> bool:
+        kind, times = self._failed
+        return kind == "refused" and times >= _REFUSALS
+
+    def _give_up(self, title: str, outcome: Outcome, state: DestinationState) -> DestinationState:
+        """Say that a message is given up; return what is known of the destination then."""
+        log.error("%s: gave up %r: %s", self.name, title, outcome.reason)
+        health = replace(state.health, given_up=state.health.given_up + 1)
+        if not self._is_refused() or self._notifier.style == "state":
+            return state._replace(health=health)
+        self._failed = "sent", 0
+        return DestinationState(0, state.attempted_at, replace(health, next_at=None))  # the next may be taken at once
 
 
 class Deliveries:
@@ -230,7 +308,8 @@ class Deliveries:
 
     def _run(self, courier: Courier, wake: threading.Event, before: threading.Thread | None) -> None:
         if before is not None:
-            before.join()  # it may be delivering what we would deliver again
+            before.join()  # it may be delivering what we would deliver again, and fail by the old settings
+            courier.begin_afresh()
         while not self._stopping.is_set():
             wake.clear()
             try:
@@ -245,11 +324,20 @@ class Deliveries:
                 wake.wait(min(pause, _LONGEST_PAUSE_S))
 
 
-def _blocked_for(state: DestinationState, now: float) -> float:
-    """Return for how many seconds nothing is tried, after a failure."""
-    next_at = state.health.next_at
-    is_of_the_future = state.attempted_at is not None and state.attempted_at > now  # the clock was set back
-    return 0.0 if not state.failures or next_at is None or is_of_the_future else next_at - now
+def _timely(row: Row, now: float, quiet_end: float | None) -> Row:
+    """Return *row* with the time at which it is due, by a clock that may have been set since it was made.
+
+    What is late, because others were in front of it, waits for the end of the quiet hours too.
+    """
+    due = now if row.created_at > now else row.due
+    if quiet_end is not None and due <= now and not _is_urgent(News(row.alert, row.run, (row.reason,))):
+        due = quiet_end
+    return row._replace(due=due)
+
+
+def _is_urgent(news: News) -> bool:
+    """Tell whether *news* is told in quiet hours too."""
+    return news.alert.severity == "critical" and not {"first", "escalated"}.isdisjoint(news.reasons)
 
 
 def _numbers(waiting: Sequence[Waiting]) -> list[int]:

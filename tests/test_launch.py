@@ -26,7 +26,7 @@ from nanwatch.launch import run_command
 from nanwatch.launch.command import log_name
 from nanwatch.launch.memory import oom_kills
 from nanwatch.model.alert import Alert
-from nanwatch.model.event import Event, Failure, Interrupted, ProcessExited
+from nanwatch.model.event import Event, Failure, ProcessExited
 from nanwatch.model.frame import Chunk
 from nanwatch.pipeline import LogPipeline
 from nanwatch.reading import read_log
@@ -720,16 +720,16 @@ def test_counter(tmp_path: Path, text: str | None, kills: int | None) -> None:
 
 
 @pytest.mark.parametrize(("status", "memory", "events"), [
-    (0, False, [ProcessExited(7, 0)]),
-    (1, False, [ProcessExited(7, 1)]),
-    (143, False, [ProcessExited(7, 143)]),
-    (-9, False, [ProcessExited(7, 137)]),
-    (-11, False, [ProcessExited(7, 139)]),
-    (-40, False, [ProcessExited(7, 168)]),
-    (-2, False, [Interrupted(7, "killed by signal 2 (SIGINT)"), ProcessExited(7, 130)]),
-    (-15, False, [Interrupted(7, "killed by signal 15 (SIGTERM)"), ProcessExited(7, 143)]),
-    (-9, True, [Failure(7, "oom", "killed by signal 9 (SIGKILL) by the kernel's OOM killer: the host's memory ran out, not the GPU's"), ProcessExited(7, 137)]),  # noqa: E501
-    (137, True, [Failure(7, "oom", "exit code 137 by the kernel's OOM killer: the host's memory ran out, not the GPU's"), ProcessExited(7, 137)]),  # noqa: E501
+    (0, False, [ProcessExited(7, 0, "exit code 0")]),
+    (1, False, [ProcessExited(7, 1, "exit code 1")]),
+    (143, False, [ProcessExited(7, 143, "exit code 143")]),
+    (-9, False, [ProcessExited(7, 137, "killed by signal 9 (SIGKILL)")]),
+    (-11, False, [ProcessExited(7, 139, "killed by signal 11 (SIGSEGV)")]),
+    (-40, False, [ProcessExited(7, 168, "killed by signal 40 (?)")]),
+    (-2, False, [ProcessExited(7, 130, "killed by signal 2 (SIGINT)")]),
+    (-15, False, [ProcessExited(7, 143, "killed by signal 15 (SIGTERM)")]),
+    (-9, True, [Failure(7, "oom", "killed by signal 9 (SIGKILL) by the kernel's OOM killer: the host's memory ran out, not the GPU's"), ProcessExited(7, 137, "killed by signal 9 (SIGKILL)")]),  # noqa: E501
+    (137, True, [Failure(7, "oom", "exit code 137 by the kernel's OOM killer: the host's memory ran out, not the GPU's"), ProcessExited(7, 137, "exit code 137")]),  # noqa: E501
 ])  # fmt: skip
 def test_closing_line(status: int, memory: bool, events: list[Event]) -> None:
     """What the last line says is what is read from it, whatever the time that it took."""
@@ -771,7 +771,8 @@ MEMORY_ERROR = ERROR.replace(b"ValueError: bad", b"torch.OutOfMemoryError: CUDA 
     (EPOCHS + ERROR, 1, False, "failed", ["crash"], "crashed in epoch 3, batch 2: ValueError: bad"),
     (EPOCHS + ERROR, -9, False, "failed", ["crash"], "crashed in epoch 3, batch 2: ValueError: bad"),
     (EPOCHS + MEMORY_ERROR, 1, False, "failed", ["oom"], "out of memory ended the run: torch.OutOfMemoryError"),
-    (EPOCHS, -9, False, "crashed", ["crash"], "killed in epoch 3"),
+    (EPOCHS, -9, False, "crashed", ["crash"], "killed in epoch 3, batch 2: killed by signal 9 (SIGKILL)"),
+    (EPOCHS, 255, False, "failed", ["crash"], "crashed in epoch 3, batch 2: exit code 255"),
     (EPOCHS + b"Killed\n", 137, False, "crashed", ["crash"], "killed in epoch 3, batch 2: Killed"),
     (EPOCHS, -9, True, "failed", ["oom"], "out of memory ended the run: killed by signal 9 (SIGKILL) by the kernel's"),
     (EPOCHS, -2, False, "interrupted", ["interrupted"], "interrupted at the end of epoch 3: killed by signal 2"),

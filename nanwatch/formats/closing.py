@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 
-from nanwatch.model.event import Event, Failure, Interrupted, ProcessExited
+from nanwatch.model.event import Event, Failure, ProcessExited
 
 _HEAD = "[nanwatch] ended: "
 _MEMORY = ", out of memory (the kernel's OOM killer)"
@@ -40,12 +40,10 @@ def read_closing(text: str, offset: int) -> list[Event] | None:
     if match is None:
         return None
     number = int(match["signal"] or 0)
-    exited = ProcessExited(offset, int(match["code"]) if match["code"] else _SIGNALLED + number)
+    exited = ProcessExited(offset, int(match["code"]) if match["code"] else _SIGNALLED + number, match["how"])
     if match["memory"]:
         told = f"{match['how']} by the kernel's OOM killer: the host's memory ran out, not the GPU's"
         return [Failure(offset, "oom", told), exited]
-    if number in (signal.SIGINT, signal.SIGTERM):
-        return [Interrupted(offset, match["how"]), exited]
     return [exited]
 
 

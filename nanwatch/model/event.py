@@ -182,10 +182,11 @@ class Interrupted:
 
 @dataclass(slots=True)
 class ProcessExited:
-    """The recorder of the log (`script`) told the exit code of the command."""
+    """The recorder of the log (`script`, `nanwatch run`) told the exit code of the command, and how it ended."""
 
     offset: int
     code: int
+    message: str = ""
 
 
 @dataclass(slots=True)

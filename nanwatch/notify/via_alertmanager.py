@@ -129,12 +129,19 @@ class _Posted:
 
 def _alerts(message: Message, now: float) -> list[dict[str, Any]]:
     """Return each set of labels once: where one alert has ended and another one has not, it has not."""
+    if message.kind == "test":
+        return [_test(message, now).as_json()]
     by_labels: dict[tuple[str, ...], _Posted] = {}
     for news in message.news:
         for posted in _posted(news, message.host, now):
             labels = tuple(posted.labels.values())
             by_labels[labels] = max(by_labels.get(labels, posted), posted, key=lambda p: (p.ends, p.starts))
     return [posted.as_json() for posted in by_labels.values()]
+
+
+def _test(message: Message, now: float) -> _Posted:
+    labels = {"alertname": "NanwatchTest", "severity": message.severity, "host": message.host}
+    return _Posted(labels, {"summary": message.title, "description": message.body}, now, now + _BRIEF)
 
 
 def _posted(news: News, host: str, now: float) -> Iterator[_Posted]:

@@ -65,11 +65,11 @@ def _exited(run: Run, event: ProcessExited) -> None:
     if run.failure or run.interrupted:
         return
     if event.code in (130, 143):
-        run.interrupted, run.interrupted_offset = f"exit code {event.code}", event.offset
+        run.interrupted, run.interrupted_offset = event.message or f"exit code {event.code}", event.offset
     elif event.code == 0:
         if run.finished is None and has_begun(run):
             close_epoch(run)
             run.finished, run.finished_offset = "exit code 0", event.offset
     else:
-        kind = "killed" if event.code > 128 else "exception"
-        run.failure = RunFailure(kind, f"exit code {event.code}", event.offset, run.epoch)
+        kind = "killed" if 128 < event.code <= 192 else "exception"  # 255 is the -1 of many a program
+        run.failure = RunFailure(kind, event.message or f"exit code {event.code}", event.offset, run.epoch)

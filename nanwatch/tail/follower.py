@@ -363,7 +363,8 @@ class Follower:
                 while data := old.read(self._chunk_size):
                     old.deadline = steady + self._grace_s
                     yield from self._hand_out(old, data)
-            old.settle(now, steady)
+                if data is not None:  # else it was rewritten: read from 0 should it come back under the name
+                    old.settle(now, steady)
         except OSError as error:
             if error.errno in EXHAUSTED:
                 raise

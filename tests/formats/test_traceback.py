@@ -68,4 +68,4 @@ def test_no_failure(text: str) -> None:
 def test_end_of_the_process() -> None:
     """A traceback that `nanwatch run` saw cut off is forgotten: what the next process prints is its own."""
     text = HEAD + "[nanwatch] ended: killed by signal 9 (SIGKILL) after 3 h 02 min\nValueError: of another process"
-    assert events_of(text) == [ProcessExited(3, 137)]
+    assert events_of(text) == [ProcessExited(3, 137, "killed by signal 9 (SIGKILL)")]

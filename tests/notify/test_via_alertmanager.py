@@ -350,3 +350,13 @@ def test_this_machine_is_asked_without_a_proxy(server: WebServer, monkeypatch: p
     assert server.requests == []
     assert notifier("http://alerts.example.org").send(message(news())).kind == "sent"
     assert server.requests[0].path == "http://alerts.example.org/api/v2/alerts"
+
+
+def test_a_test_message_is_an_alert_of_its_own(server: WebServer) -> None:
+    """It ends by itself after two minutes."""
+    test = Message("k", "test", "info", "a test", "the body", "gpu-a3", NOON + 10)
+    assert notifier(server.url).send(test).kind == "sent"
+    (alert,) = server.requests[0].json()
+    assert alert["labels"] == {"alertname": "NanwatchTest", "severity": "info", "host": "gpu-a3"}
+    assert alert["annotations"] == {"summary": "a test", "description": "the body"}
+    assert times(alert) == (10.0, 10.0 + 120.0)

@@ -320,12 +320,13 @@ class Histories(RuleBasedStateMachine):
         scheme=st.sampled_from(sorted(SCHEMES)),
         trusts_times=st.booleans(),
         chunk_size=st.sampled_from([7, 20, 64, 4096]),
+        has_links=st.sampled_from([False, False, False, True]),
     )
-    def begin(self, scheme: str, trusts_times: bool, chunk_size: int) -> None:
+    def begin(self, scheme: str, trusts_times: bool, chunk_size: int, has_links: bool) -> None:
         played[scheme] += 1
         self.rotation = SCHEMES[scheme](self.disk)
         self.clock = ManualClock(4e9 if trusts_times else 0.0)
-        self.chunk_size = chunk_size
+        self.chunk_size, self.has_links = chunk_size, has_links
         self.follower = self.start(None)
 
     def start(self, position: Position | None) -> Follower:
@@ -407,6 +408,13 @@ class Histories(RuleBasedStateMachine):
             self.write(data.draw(st.sampled_from(names)), 1, torn)
 
     # -- what logrotate and Python's handlers do
+
+    @precondition(lambda self: self.is_plain)
+    @rule(count=st.integers(0, 4))
+    def rotate_and_go_on(self, count: int) -> None:
+        self.rotate(create=True)
+        if count:
+            self.write(LOG, count)
 
     @precondition(lambda self: self.is_plain)
     @rule(create=st.booleans())
@@ -496,6 +504,7 @@ class Histories(RuleBasedStateMachine):
         if count:
             self.write(LOG, count)
 
+    @precondition(lambda self: self.has_links)
     @rule(count=st.integers(0, 6))
     def switch_a_link(self, count: int) -> None:
         played["link to a new file"] += 1
