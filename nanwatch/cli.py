@@ -78,9 +78,6 @@ def _add_daemon(commands: argparse._SubParsersAction[_Parser]) -> None:
     daemon = commands.add_parser("daemon", help="follow and alert, from the config; or speak to the daemon that does")
     parts = daemon.add_subparsers(dest="part", metavar="PART", parser_class=_Parser)
     run = parts.add_parser("run", help="follow and alert, until SIGTERM (the default)")
-    for parser in (daemon, run):
-        parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
-        parser.add_argument("--log-file", metavar="FILE", help="the daemon's own log (default: stderr)")
     status = parts.add_parser("status", help="what fires, what is silenced, how the daemon and its deliveries fare")
     ack = parts.add_parser("ack", help="keep alerts quiet until they end")
     ack.add_argument("alerts", metavar="ID", nargs="+", help="an alert's id, or how it begins")
@@ -101,10 +98,18 @@ def _add_daemon(commands: argparse._SubParsersAction[_Parser]) -> None:
     test.add_argument("receivers", metavar="RECEIVER", nargs="*", help="default: all")
     for parser in (status, test):
         parser.add_argument("--json", action="store_true", help="print JSON")
+    # The same options before or after the part's name: what is not given must not undo what was.
+    _add_own_log(daemon, "info", None)
+    _add_own_log(run, argparse.SUPPRESS, argparse.SUPPRESS)
     _add_store(daemon)
     for parser in (run, status, ack, silence, unsilence, test):
-        # The same options before or after the part's name: what is not given must not undo what was.
         _add_store(parser, default=argparse.SUPPRESS)
+
+
+def _add_own_log(parser: argparse.ArgumentParser, level: str, file: str | None) -> None:
+    levels, text = ["debug", "info", "warning", "error"], "the daemon's own log (default: stderr)"
+    parser.add_argument("--log-level", choices=levels, default=level)
+    parser.add_argument("--log-file", metavar="FILE", help=text, default=file)
 
 
 def _add_store(parser: argparse.ArgumentParser, default: str | None = None) -> None:

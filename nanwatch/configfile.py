@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -20,7 +20,7 @@ from nanwatch.config import (
     Rules,
     Tag,
 )
-from nanwatch.configvalues import read_section, read_value
+from nanwatch.configvalues import key, read_path, read_section, read_value
 from nanwatch.errors import UsageError
 from nanwatch.model.alert import Silence
 from nanwatch.secret import Secret
@@ -65,6 +65,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: not a text file") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{path}: nested too deeply") from None
 
 
 def parse_rules(data: object, place: str, base: Rules = _DEFAULTS) -> Rules:
@@ -95,15 +97,16 @@ def _read(path: Path) -> Config:
     data = read_toml(path)
     for name in data:
         if name not in _TOP:
-            raise UsageError(f"{path}: {name}: no such setting (known here: {', '.join(_TOP)})")
+            raise UsageError(f"{path}: {key(name)}: no such setting (known here: {', '.join(_TOP)})")
+    tags = _named(data.get("tags", {}), f"{path}: tags", _tag)
     return Config(
         _paths(data.get("logs", ["logs/*.log"]), path, "logs"),
         parse_rules(data.get("rules", {}), f"{path}: rules"),
         _alerts(data.get("alerts", {}), f"{path}: alerts"),
         _paths(data.get("scenarios", []), path, "scenarios"),
         str(path),
-        _named(data.get("receivers", {}), f"{path}: receivers", _receiver(path)),
-        _named(data.get("tags", {}), f"{path}: tags", _tag),
+        _named(data.get("receivers", {}), f"{path}: receivers", _receiver(path, [tag.name for tag in tags])),
+        tags,
         _table(NotifySettings(), data.get("notify", {}), f"{path}: notify"),
         _daemon(data.get("daemon", {}), path),
     )
@@ -116,25 +119,32 @@ def _named(data: object, place: str, make: Callable[[str, Mapping[str, object], 
     made = []
     for name, table in data.items():
         if not _NAME.fullmatch(name):
-            raise UsageError(f"{place}.{name!r}: a name is made of letters, digits, -, _ and .")
+            raise UsageError(f"{place}.{key(name)!r}: a name is made of letters, digits, -, _ and .")
         if not isinstance(table, Mapping):
             raise UsageError(f"{place}.{name}: expected a table")
         made.append(make(name, table, f"{place}.{name}"))
     return tuple(made)
 
 
-def _receiver(path: Path) -> Callable[[str, Mapping[str, object], str], Receiver]:
+def _receiver(path: Path, tags: Sequence[str]) -> Callable[[str, Mapping[str, object], str], Receiver]:
     def make(name: str, data: Mapping[str, object], place: str) -> Receiver:
         own = dict(data)
-        known = [key for key in ("urls", "alertmanager") if key in own]
-        secret: dict[str, Any] = {key: _secrets(own.pop(key), f"{place}.{key}", path) for key in known}
+        found = [kind for kind in ("urls", "alertmanager") if kind in own]
+        secret: dict[str, Any] = {kind: _secrets(own.pop(kind), f"{place}.{kind}", path) for kind in found}
         made: Receiver = read_section(Receiver(name), own, place, ["urls", "alertmanager"], ("name",))
         made = made._replace(**secret)
         if made.command and os.sep in made.command[0]:  # a path is relative to the config, a name is looked up
-            program = os.path.normpath(path.parent.absolute() / Path(made.command[0]).expanduser())
+            program = os.path.normpath(path.parent.absolute() / read_path(made.command[0], f"{place}.command"))
             made = made._replace(command=(program, *made.command[1:]))
         if not (made.urls or made.command or made.alertmanager):
             raise UsageError(f"{place}: it needs urls, a command or an alertmanager")
+        if made.command and not made.command[0]:
+            raise UsageError(f"{place}.command: expected a program and its arguments")
+        if made.timeout <= 0:
+            raise UsageError(f"{place}.timeout: no delivery takes no time")
+        for tag in made.tags:
+            if tag not in tags:
+                raise UsageError(f"{place}.tags: no tag {key(tag)!r} (known: {', '.join(tags) or 'none'})")
         return made
 
     return make
@@ -142,6 +152,8 @@ def _receiver(path: Path) -> Callable[[str, Mapping[str, object], str], Receiver
 
 def _tag(name: str, data: Mapping[str, object], place: str) -> Tag:
     made: Tag = read_section(Tag(name), data, place, [], ("name",))
+    if not (made.runs or made.rules):
+        raise UsageError(f"{place}: it needs runs or rules")
     return made
 
 
@@ -161,7 +173,8 @@ def _table(base: Any, data: object, place: str) -> Any:
 def _daemon(data: object, path: Path) -> DaemonSettings:
     made: DaemonSettings = _table(DaemonSettings(), data, f"{path}: daemon")
     if made.state:
-        made = made._replace(state=os.path.normpath(path.parent.absolute() / Path(made.state).expanduser()))
+        state = read_path(made.state, f"{path}: daemon.state")
+        made = made._replace(state=os.path.normpath(path.parent.absolute() / state))
     return made
 
 
@@ -169,7 +182,8 @@ def _paths(value: object, path: Path, name: str) -> tuple[str, ...]:
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise UsageError(f"{path}: {name}: expected a list of paths")
-    return tuple(i if i == "-" else os.path.normpath(path.parent / Path(i).expanduser()) for i in items)
+    place = f"{path}: {name}"
+    return tuple(i if i == "-" else os.path.normpath(path.parent / read_path(i, place)) for i in items)
 
 
 def _rule(base: Any, data: object, place: str) -> Any:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from nanwatch.config import Duration, Hold, Moment, QuietHours
 from nanwatch.errors import UsageError
 from nanwatch.model.alert import SEVERITIES, Severity
 
+_ADDRESS = "://"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd] ?)+")
 _HOLD = re.compile(r"(\d+) (epoch|batch|batche)(?:s)?")
@@ -28,6 +30,22 @@ def parse_duration(text: str) -> Duration:
     return Duration(sum(float(n) * _SECONDS[unit] for n, unit in re.findall(r"([\d.]+)([smhd])", text)))
 
 
+def read_path(text: str, place: str) -> Path:
+    """Return the path that *text* names, with `~` as the home folder that it stands for."""
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{place}: {_shown(text)}: nobody here has such a home folder") from None
+    if "\0" in text:
+        raise UsageError(f"{place}: {_shown(text)}: not the name of a file")
+    return path
+
+
+def key(name: str) -> str:
+    """Return *name* as it may be shown, where somebody may have written an address in its place."""
+    return "..." if _ADDRESS in name else name
+
+
 def read_section(
     base: Any, data: Mapping[str, object], place: str, more: list[str], fixed: tuple[str, ...] = ("life",)
 ) -> Any:
@@ -40,7 +58,7 @@ def read_section(
     values = {}
     for name, value in data.items():
         if name not in known:
-            raise UsageError(f"{place}.{name}: no such setting (known here: {', '.join([*known, *more])})")
+            raise UsageError(f"{place}.{key(name)}: no such setting (known here: {', '.join([*known, *more])})")
         values[name] = read_value(hints[name], value, f"{place}.{name}")
     return base._replace(**values)
 
@@ -49,7 +67,7 @@ def read_value(hint: Any, value: object, place: str) -> object:
     """Return *value* as what *hint* asks for."""
     if hint is Moment:
         if not isinstance(value, datetime):
-            raise UsageError(f"{place}: expected a date and time such as 2026-12-24T08:00:00, found {value!r}")
+            raise UsageError(f"{place}: expected a date and time such as 2026-12-24T08:00:00, found {_shown(value)}")
         return Moment(value.timestamp())
     if hint is Duration:
         return _duration(value, place)
@@ -64,13 +82,19 @@ def read_value(hint: Any, value: object, place: str) -> object:
         return tuple(items)
     if hint is str:
         if not isinstance(value, str):
-            raise UsageError(f"{place}: expected a text, found {value!r}")
+            raise UsageError(f"{place}: expected a text, found {_shown(value)}")
         return value
     if hint in (Severity, Severity | None):
         if value not in SEVERITIES:
-            raise UsageError(f"{place}: expected one of {', '.join(SEVERITIES)}, found {value!r}")
+            raise UsageError(f"{place}: expected one of {', '.join(SEVERITIES)}, found {_shown(value)}")
         return value
     return _number(float if type(None) in get_args(hint) else hint, value, place)
+
+
+def _shown(value: object) -> str:
+    """Return *value* for a message: an address in the wrong place may hold a secret."""
+    text = repr(value)
+    return "an address" if _ADDRESS in text else text
 
 
 def _number(hint: type, value: object, place: str) -> object:
@@ -78,9 +102,9 @@ def _number(hint: type, value: object, place: str) -> object:
         value = float(value)
     if type(value) is not hint:
         words = {bool: "true or false", int: "a whole number", float: "a number"}
-        raise UsageError(f"{place}: expected {words[hint]}, found {value!r}")
+        raise UsageError(f"{place}: expected {words[hint]}, found {_shown(value)}")
     if not isinstance(value, bool) and isinstance(value, int | float) and not 0 <= value < 1e12:
-        raise UsageError(f"{place}: {value!r} is out of range")
+        raise UsageError(f"{place}: {_shown(value)} is out of range")
     return value
 
 
@@ -89,16 +113,16 @@ def _duration(value: object, place: str) -> Duration:
         return Duration(value)
     if isinstance(value, str) and _DURATION.fullmatch(value):
         return parse_duration(value)
-    raise UsageError(f"{place}: expected a duration such as '10m' or '1h 30m', found {value!r}")
+    raise UsageError(f"{place}: expected a duration such as '10m' or '1h 30m', found {_shown(value)}")
 
 
 def _quiet_hours(value: object, place: str) -> QuietHours:
     found = _HOURS.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise UsageError(f"{place}: expected hours such as '22:00-07:00', found {value!r}")
+        raise UsageError(f"{place}: expected hours such as '22:00-07:00', found {_shown(value)}")
     start, end = 60 * int(found[1]) + int(found[2]), 60 * int(found[3]) + int(found[4])
     if start == end:
-        raise UsageError(f"{place}: {value!r} begins when it ends")
+        raise UsageError(f"{place}: {_shown(value)} begins when it ends")
     return QuietHours(start, end)
 
 
@@ -106,5 +130,5 @@ def _hold(value: object, place: str) -> Hold:
     if isinstance(value, str) and (found := _HOLD.fullmatch(value)):
         return Hold(float(found[1]), "epochs" if found[2] == "epoch" else "batches")
     if isinstance(value, str) and not _DURATION.fullmatch(value):
-        raise UsageError(f"{place}: expected '10m', '3 epochs' or '200 batches', found {value!r}")
+        raise UsageError(f"{place}: expected '10m', '3 epochs' or '200 batches', found {_shown(value)}")
     return Hold(float(_duration(value, place)))

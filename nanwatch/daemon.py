@@ -139,7 +139,7 @@ class Service:
     def close(self) -> None:
         """Save what was read, let the deliveries under way end, close everything."""
         self._deliveries.stop()
-        self._keeping.save_all_next(self._watch)
+        self._keeping.hurry()
         self._save()
         self._watch.close()
         if not self._deliveries.join(_DRAIN_S, self._clock):
@@ -155,7 +155,7 @@ class Service:
             log.error("the config was not reloaded: %s", error)  # noqa: TRY400 - one line says it
             return False
         # From here on nothing can fail.
-        self._keeping.save_all_next(self._watch)
+        self._keeping.hurry()
         self._save()
         kept = {path: kept for path in self._watch.pipelines if (kept := self._watch.keep(path)) is not None}
         self._watch.close()

@@ -129,11 +129,10 @@ class Courier:
         quiet_end = quiet_until(self._receiver.quiet_hours, now)
         merged = merge([_timely(row, now, quiet_end) for row in self._store.waiting(self.name)])
         kept, covered = drop_covered(merged)
-        told, untold = [], []
-        for one in kept:
-            (untold if one.news.reasons == ("resolved",) and not self._was_told(one.news.alert) else told).append(one)
-        if covered or untold:
-            self._store.form(self.name, (), _numbers([*covered, *untold]), now)
+        told = [w for w in kept if w.news.reasons != ("resolved",) or self._was_told(w.news.alert)]
+        gone = set(_numbers(kept)) - set(_numbers(told)) | set(_numbers(covered))
+        if gone:
+            self._store.form(self.name, (), gone, now)
         return told
 
     def _was_told(self, alert: AlertFacts) -> bool:
@@ -260,10 +259,12 @@ class Courier:
         """Say that a message is given up; return what is known of the destination then."""
         log.error("%s: gave up %r: %s", self.name, title, outcome.reason)
         health = replace(state.health, given_up=state.health.given_up + 1)
-        if not self._is_refused() or self._notifier.style == "state":
-            return state._replace(health=health)
-        self._failed = "sent", 0
-        return DestinationState(0, state.attempted_at, replace(health, next_at=None))  # the next may be taken at once
+        is_over = self._is_refused() and self._notifier.style != "state"
+        if self._is_refused():
+            self._failed = "sent", 0
+        if is_over:  # what comes next may well be taken
+            return DestinationState(0, state.attempted_at, replace(health, next_at=None))
+        return state._replace(health=health)
 
 
 class Deliveries:

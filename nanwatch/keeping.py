@@ -50,10 +50,14 @@ class Keeping:
                 found[Path(saved.path)] = Kept(saved.position, state, saved.grew_at)
         return found
 
-    def save_all_next(self, watch: Watch) -> None:
-        """Let the next `save` save every log."""
-        self._dirty |= set(watch.pipelines)
+    def hurry(self) -> None:
+        """Let the next `save` save all that has changed."""
         self._saved_at = None
+
+    def save_all_next(self, watch: Watch) -> None:
+        """Let the next `save` save every log, changed or not."""
+        self._dirty |= set(watch.pipelines)
+        self.hurry()
 
     def save(self, watch: Watch, batch: Batch, tags: Sequence[Tag]) -> bool:
         """Save what is due, after a look of *watch*; return whether *batch* and all that belongs to it is saved."""
@@ -78,13 +82,13 @@ class Keeping:
         facts = _Facts(watch, tags, self._noticed, self._clock.now())
         logs = []
         for path in paths:
-            pipeline = watch.pipelines.get(path)
+            pipeline = watch.pipeline(path)
             if pipeline is not None:
                 if (kept := watch.keep(path)) is not None:
                     logs.append(SavedLog(str(path), kept.position, dump_state(kept.state), kept.grew_at))
                 facts.add(pipeline, pipeline.runs[-1], pipeline.firing)
         for run, alert in batch.alerts.values():
-            if (pipeline := watch.pipelines.get(Path(run.log))) is not None:
+            if (pipeline := watch.pipeline(Path(run.log))) is not None:
                 facts.add(pipeline, run, [alert])
         self._store.save(
             logs, facts.runs.values(), facts.alerts.values(), batch.news, self._clock.now(), batch.answered

@@ -239,6 +239,11 @@ class LogPipeline:
         return not self.has_ended or bool(self._waiting) or (bool(self.silences) and bool(self.firing))
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether an alert is pending, or fires on for a while: time alone changes it."""
+        return bool(self._waiting)
+
+    @property
     def may_be_finished(self) -> bool:
         """Whether the current run is over if nobody writes the log any more, without having said so."""
         return self.log_runs.may_settle

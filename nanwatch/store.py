@@ -103,11 +103,13 @@ class Store:
 
     def logs(self) -> list[SavedLog]:
         """Return every log that is known; what this version cannot read counts as unknown."""
-        rows = self.database.read(lambda db: db.execute("SELECT path, position, state, grew_at FROM log").fetchall())
+        rows = self.database.read(
+            lambda db: db.execute("SELECT path, position, state, grew_at FROM log ORDER BY rowid").fetchall()
+        )
         found = []
         for path, position, state, grew_at in rows:
             try:
-                found.append(SavedLog(path, Position.from_json(json.loads(position)), state, grew_at))
+                found.append(SavedLog(_text(path), Position.from_json(json.loads(position)), state, grew_at))
             except ValueError:
                 continue
         return found
@@ -122,15 +124,15 @@ class Store:
         answered: Iterable[int] = (),
     ) -> None:
         """Write how far *logs* were read, what that showed, and who is to be told; *answered* requests go."""
-        log_rows = [(s.path, json.dumps(s.position.to_json()), s.state, s.grew_at) for s in logs]
-        run_rows = [(run.id, run.log, dump(run)) for run in runs]
-        alert_rows = [(a.id, run.log, run.id, a.state, dump(a), now) for run, a in alerts]
+        log_rows = [(_cell(s.path), json.dumps(s.position.to_json()), s.state, s.grew_at) for s in logs]
+        run_rows = [(_cell(run.id), _cell(run.log), dump(run)) for run in runs]
+        alert_rows = [(a.id, _cell(run.log), _cell(run.id), a.state, dump(a), now) for run, a in alerts]
         news_rows = [(t.destination, t.alert, t.reason, now, t.due) for t in news]
 
         def change(db: sqlite3.Connection) -> None:
-            db.executemany("INSERT OR REPLACE INTO log VALUES (?, ?, ?, ?)", log_rows)
-            db.executemany("INSERT OR REPLACE INTO run VALUES (?, ?, ?)", run_rows)
-            db.executemany("INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, ?, ?)", alert_rows)
+            db.executemany(_put_rows("log", "path", "position", "state", "grew_at"), log_rows)
+            db.executemany(_put_rows("run", "id", "log", "facts"), run_rows)
+            db.executemany(_put_rows("alert", "id", "log", "run", "state", "facts", "changed_at"), alert_rows)
             db.executemany(
                 "INSERT INTO news (destination, alert, reason, created_at, due) VALUES (?, ?, ?, ?, ?)", news_rows
             )
@@ -140,7 +142,7 @@ class Store:
 
     def forget(self, paths: Iterable[str]) -> None:
         """Forget logs that are followed no more, with their alerts; news of them that waits is still delivered."""
-        gone = [(path,) for path in paths]
+        gone = [(_cell(path),) for path in paths]
 
         def change(db: sqlite3.Connection) -> None:
             db.executemany("DELETE FROM log WHERE path = ?", gone)
@@ -154,7 +156,13 @@ class Store:
 
         def change(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM delivery WHERE outcome != 'pending' AND settled_at < ?", old)
-            db.execute("DELETE FROM news WHERE outcome NOT IN ('waiting', 'formed') AND created_at < ?", old)
+            # What was told of an alert is needed for as long as its end may have to be told.
+            db.execute(
+                "DELETE FROM news WHERE outcome NOT IN ('waiting', 'formed') AND created_at < ? AND alert NOT IN "
+                "(SELECT id FROM alert WHERE state = 'firing' "
+                "UNION SELECT alert FROM news WHERE outcome IN ('waiting', 'formed'))",
+                old,
+            )
             db.execute("DELETE FROM silence WHERE ends_at < ?", old)
             db.execute(
                 "DELETE FROM alert WHERE state != 'firing' AND changed_at < ? AND id NOT IN (SELECT alert FROM news)",
@@ -166,7 +174,7 @@ class Store:
 
     def runs(self) -> list[RunFacts]:
         """Return the runs of the logs that are followed, as they were last saved."""
-        query = "SELECT facts FROM run WHERE log IN (SELECT path FROM log)"
+        query = "SELECT facts FROM run WHERE log IN (SELECT path FROM log) ORDER BY rowid"
         return [run for (text,) in self._all(query) if isinstance(run := _load(text), RunFacts)]
 
     def alerts(self, *, firing: bool = True) -> list[tuple[RunFacts, AlertFacts]]:
@@ -183,7 +191,8 @@ class Store:
         query = (
             "SELECT number, rule, run, severity, starts_at, ends_at, comment, created_by FROM silence ORDER BY number"
         )
-        return [StoredSilence(row[0], Silence(*row[1:7]), row[7]) for row in self._all(query)]
+        rows = [[_text(cell) for cell in row] for row in self._all(query)]
+        return [StoredSilence(row[0], Silence(*row[1:7]), row[7]) for row in rows]
 
     def add_silence(self, silence: Silence, created_by: str) -> int:
         """Set *silence*; return its number."""
@@ -194,7 +203,8 @@ class Store:
             "INSERT INTO silence (rule, run, severity, starts_at, ends_at, comment, created_by) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)"
         )
-        return self.database.write(lambda db: db.execute(query, row).lastrowid or 0)
+        cells = [_cell(value) for value in row]
+        return self.database.write(lambda db: db.execute(query, cells).lastrowid or 0)
 
     def end_silence(self, number: int, now: float) -> bool:
         """End a silence now; return whether there was one that still held."""
@@ -307,7 +317,10 @@ class Store:
     def give_up(self, known: Iterable[str], now: float) -> list[str]:
         """Give up what waits for destinations that are none of *known* any more; return their names."""
         kept = set(known)
-        query = "SELECT DISTINCT destination FROM news WHERE outcome IN ('waiting', 'formed')"
+        query = (
+            "SELECT destination FROM news WHERE outcome IN ('waiting', 'formed') "
+            "UNION SELECT destination FROM delivery WHERE outcome = 'pending'"
+        )
         gone = [name for (name,) in self._all(query) if name not in kept]
 
         def change(db: sqlite3.Connection) -> None:
@@ -352,6 +365,27 @@ class Store:
 def open_store(folder: Path, now: float, **options: Any) -> Store:
     """Open the store in *folder*, making it if there is none; *options* are those of `Database`."""
     return Store(Database(folder / FILE, **options), now)
+
+
+def _cell(value: Any) -> Any:
+    """Return *value* as SQLite takes it: text with bytes that are none (paths of logs may hold them) goes as bytes."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode(errors="surrogatepass")
+    return value
+
+
+def _text(value: Any) -> Any:
+    return value.decode(errors="surrogatepass") if isinstance(value, bytes) else value
+
+
+def _put_rows(table: str, key: str, *others: str) -> str:
+    """Return the statement that adds a row, or changes the one that is there, which keeps its place among the rest."""
+    changes = ", ".join(f"{name} = excluded.{name}" for name in others)
+    marks = ", ".join("?" * (1 + len(others)))
+    return f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {changes}"  # noqa: S608
 
 
 def _load(text: str) -> object:

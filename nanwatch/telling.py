@@ -71,8 +71,12 @@ class Telling:
         if watch.is_live:
             self._hushed.clear()
         for path, pipeline in watch.pipelines.items():
-            if path not in self._hushed and not self._is_stale(path, now):
-                for alert in pipeline.firing:
+            if path in self._hushed or self._is_stale(path, now):
+                continue
+            is_old = now - watch.grew_at(path) > self._config.daemon.history
+            for alert in pipeline.firing:
+                is_done_with = is_old or (pipeline.has_ended and alert.severity != "critical")
+                if alert.notified is None or not is_done_with:
                     self._tell(pipeline.runs[-1], alert, now)
 
     def doubt(self, watch: Watch) -> None:

@@ -30,7 +30,8 @@ _FIRST_LOOK_S, _LOOK_S = 2.0, 60.0
 """Seconds after which it is asked who writes the logs: the first time, and from then on."""
 _SETTLED_S = 10.0
 """Seconds for which a log that nobody holds open may only be between two lines."""
-_TICK_S = 1.0
+_TICK_S, _LONGEST_TICK_S, _TICK_SHARE = 1.0, 10.0, 0.02
+"""Logs are told the time so often; those that are silent for long less often, by this share of their silence."""
 _GONE_S = 7 * 86400.0
 """Seconds after which a log that is gone is forgotten: its folder may only be unmounted."""
 
@@ -52,6 +53,7 @@ class _Followed:
     grew_at: float
     writer: Writer | None = None
     looked_at: float = 0.0
+    tick_at: float = 0.0
 
 
 class Watch:
@@ -100,6 +102,11 @@ class Watch:
     def pipelines(self) -> dict[Path, LogPipeline]:
         """The pipeline of each log that has shown a byte."""
         return {path: followed.pipeline for path, followed in self._followed.items()}
+
+    def pipeline(self, path: Path) -> LogPipeline | None:
+        """Return the pipeline of the log at *path*; None if it has not shown a byte."""
+        followed = self._followed.get(path)
+        return None if followed is None else followed.pipeline
 
     @property
     def logs(self) -> list[Follower]:
@@ -250,14 +257,17 @@ class Watch:
 
     def _tick(self, writers: Mapping[Path, list[Writer] | None]) -> Iterator[Notice]:
         """Tell every pipeline the time, and who writes its log; a log without a writer may be complete."""
-        time = self._clock.now()
+        time, steady = self._clock.now(), self._clock.steady()
         readable = {log.path for log in self._tailer.logs if log.problem is None}
         for path, followed in self._followed.items():
             pipeline = followed.pipeline
             if not pipeline.needs_time or path not in readable:
                 continue  # of what cannot be seen, nobody knows whether it is silent
-            found = writers.get(path)
             silence = time - followed.grew_at
+            if steady < followed.tick_at and path not in writers and not pipeline.is_waiting:
+                continue
+            followed.tick_at = steady + min(_LONGEST_TICK_S, silence * _TICK_SHARE)
+            found = writers.get(path)
             had_writer = followed.writer is not None
             if not found and found is not None and followed.writer is not None and is_alive(followed.writer):
                 found = [followed.writer]  # it opens the log anew for each line

@@ -213,6 +213,18 @@ def test_what_goes_on_is_told_again_after_the_repeat_interval(running: Scene) ->
         assert "nan_burst repeated" not in running.told()
 
 
+def test_what_is_over_anyway_is_not_told_again(running: Scene) -> None:
+    """A warning of a run that has ended is told once; what ended it, until a day has passed."""
+    running.write(NAN[:-150] + b"\nTraceback (most recent call last):\n  File \"a.py\", line 1\nValueError: no\n")
+    running.step()
+    assert running.told() == ["crash first", "nan_loss first"]
+    told = []
+    for _ in range(12):
+        running.step(seconds=4 * HOUR, times=1)
+        told += running.told()
+    assert told == ["crash repeated"] * 6
+
+
 def test_a_log_that_appears_is_told_from_its_first_byte(running: Scene) -> None:
     """Also what is over by the time at which it is first read."""
     running.write(HEALTHY + NAN + RECOVERED, "new.log")

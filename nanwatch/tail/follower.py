@@ -283,33 +283,35 @@ class Follower:
             if error.errno in EXHAUSTED:
                 raise
         moved = None if gone else find_moved(self.path, current.key)
-        if copy := self._continue_in(OpenFile(self.path, self._room), current, moved):
+        if copy := self._open_grown_copy(current.position()):
+            self._take_over(copy, current, moved)
             yield from self._catch_up(copy)
             return
-        if moved is None and (copy := self._open_copy(current.position())):
-            self._take_over(copy, current)
+        is_rotated = moved is not None and rotated_from(moved.name) == self.path.name
+        if not is_rotated and (copy := self._open_copy(current.position())):
+            self._take_over(copy, current, moved)
             yield from self._catch_up(copy)
             moved = copy.path
         missed = rotated_since(self.path, moved, seen_ns, lambda p, k: k == key or self._is_known(p, k))
         yield from self._advance([*missed, self.path], REPLACED if gone and not moved and not missed else ROTATED)
 
-    def _continue_in(self, new: OpenFile, current: OpenFile, moved: Path | None) -> OpenFile | None:
-        """Go on in *new* if it is a grown copy of *current*, which may be watched still where it was *moved*."""
-        if self._is_held(new.key) or new.key in self._left or not _is_at(new, current.position()):
-            new.close()
-            return None
-        self._take_over(new, current)
-        if moved is not None:
-            self._keep(OpenFile(moved, self._room, self.path))
-            self._old[-1].resume(new.position())
-        return new
+    def _open_grown_copy(self, position: Position) -> OpenFile | None:
+        """Open the file behind the path if it is a grown copy of the one that was read up to *position*."""
+        new = OpenFile(self.path, self._room)
+        if not self._is_held(new.key) and new.key not in self._left and _is_at(new, position):
+            return new
+        new.close()
+        return None
 
-    def _take_over(self, new: OpenFile, current: OpenFile) -> None:
-        """Go on in *new* where *current* was left, which is given up."""
+    def _take_over(self, new: OpenFile, current: OpenFile, moved: Path | None) -> None:
+        """Go on in *new* where *current* was left; that is still watched if it was *moved*, not deleted."""
         if self._speaker is current:
             self._speaker = new
-        current.close()
         self._current = new
+        if moved is None:
+            current.close()
+        else:
+            self._keep(current)
 
     def _open_copy(self, position: Position) -> OpenFile | None:
         """Open the rotated file that holds what was read up to *position*, and go there."""
@@ -330,6 +332,7 @@ class Follower:
             if self._current is not None:
                 self._keep(self._current)
             self._current = new
+            self._begun = self._begun or new.offset > 0
             yield from self._announce(new, reason)
             yield from self._catch_up(new)
         return new
@@ -343,8 +346,8 @@ class Follower:
                 old.path = path
                 new.close()
                 return old
-        if new.key in self._left:
-            _is_at(new, self._left[new.key])
+        if left := self._left.pop(new.key, None):
+            _is_at(new, left)
         return new
 
     def _is_held(self, key: FileKey) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import ssl
 import sys
@@ -245,6 +246,7 @@ class MailServer(_Recorder):
         self.mails: list[Mail] = []
         self.logins: list[tuple[str, str]] = []
         self.data_commands = 0
+        logging.getLogger("mail.log").disabled = True  # it would tell what the client sent, passwords included
         self._controller = _Controller(self, _server_context() if tls else None)
 
     def __enter__(self) -> Self:

@@ -1,0 +1,230 @@
+"""The body of a message: what fires, what to do, the evidence, and where the runs stand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from nanwatch.model.news import News
+from nanwatch.notify import render
+from tests.notify.composing import HOST, compose, over
+from tests.notify.making import NOON, news
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let local time be UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_the_body_of_a_burst() -> None:
+    """One alert: what it says, what to do, the evidence, the place and time, and where the run stands."""
+    item = news(
+        "nan_burst",
+        message="73 NaN of 1,420 batches (5.14 %) since batch 32 of epoch 4, about 2,116 by its end",
+        evidence={"nan_batches": 73, "batches_seen": 1420, "onset_batch": 32, "tightest_span": 3, "projected": None},
+        reasons=("escalated",),
+        run={"losses": {"box_loss": float("nan"), "cls_loss": 0.5}, "nan_batches": 73, "grad_skips": 72},
+    )
+    assert (
+        compose(item).body
+        == """\
+Now critical: 73 NaN of 1,420 batches (5.14 %) since batch 32 of epoch
+4, about 2,116 by its end
+Do     Epoch 3 was clean: resume from its checkpoint.
+Evidence
+  nan_batches    73
+  batches_seen   1,420
+  onset_batch    32
+  tightest_span  3
+At     epoch 4, batch 32, log line 1,203, byte 8,812,345
+Since  2026-11-23 12:00:00 UTC
+Quiet  nanwatch daemon ack 0a1b2c3d4e5f
+Run    unet-iou-v3: running, epoch 4/50, batch 1,420/41,163
+       12.4 it/s, ETA 43 h
+       box_loss nan, cls_loss 0.5
+       73 NaN batches, 72 steps skipped, VRAM 4.71 G
+       mAP50-95 0.6413, best 0.6413 (epoch 3)
+Clean  epoch 3 was the last without NaN
+Grew   2026-11-23 12:00:00 UTC, 60 s ago
+Log    /data/unet-iou-v3.log
+Look   nanwatch summary /data/unet-iou-v3.log
+
+Host   gpu-a3"""
+    )
+
+
+def test_the_body_of_a_stall_that_goes_on() -> None:
+    """What is told again says for how long; a start that nobody saw is not made up."""
+    item = news(
+        "stall",
+        message="alive, pid 48121, 100 % CPU, silent for 4 h at 30 % of epoch 4",
+        evidence={"silence_seconds": 14400, "pid": 48121, "cpu_percent": 100},
+        batch=None,
+        line=None,
+        reasons=("repeated",),
+        started_at=None,
+        run={"status": "stalled", "updated_at": NOON - 14400, "vram_gb": None},
+    )
+    assert (
+        compose(item, now=NOON + 14400).body
+        == """\
+Still firing, for 4 h: alive, pid 48121, 100 % CPU, silent for 4 h at
+30 % of epoch 4
+Do     Look at process 48121 on gpu-a3.
+Evidence
+  silence_seconds  14,400
+  pid              48121
+  cpu_percent      100
+At     epoch 4, byte 8,812,345
+Since  while nanwatch was not watching; seen 2026-11-23 12:00:00 UTC
+Quiet  nanwatch daemon ack 0a1b2c3d4e5f
+Run    unet-iou-v3: stalled, epoch 4/50, batch 1,420/41,163
+       box_loss 0.3127
+       no NaN
+       mAP50-95 0.6413, best 0.6413 (epoch 3)
+Grew   2026-11-23 08:00:00 UTC, 8 h ago
+Log    /data/unet-iou-v3.log
+Look   nanwatch summary /data/unet-iou-v3.log
+
+Host   gpu-a3"""
+    )
+
+
+def test_the_body_of_what_began_and_ended() -> None:
+    """An alert that is over says so first, asks for nothing, and cannot be acknowledged."""
+    item = over("nan_burst", message="3 NaN batches since epoch 4", reasons=("first", "resolved"))
+    told = compose(item)
+    assert told.kind == "resolved"
+    assert (
+        told.body
+        == """\
+Began and ended, over after 12 min: 3 NaN batches since epoch 4
+Do     Nothing to do.
+At     epoch 4, batch 32, log line 1,203, byte 8,812,345
+Since  2026-11-23 11:48:00 UTC, until 2026-11-23 12:00:00 UTC
+Run    unet-iou-v3: running, epoch 4/50, batch 1,420/41,163
+       12.4 it/s, ETA 43 h
+       box_loss 0.3127
+       no NaN, VRAM 4.71 G
+       mAP50-95 0.6413, best 0.6413 (epoch 3)
+Clean  epoch 3 was the last without NaN
+Grew   2026-11-23 12:00:00 UTC, 60 s ago
+Log    /data/unet-iou-v3.log
+Look   nanwatch summary /data/unet-iou-v3.log
+
+Host   gpu-a3"""
+    )
+
+
+def test_the_body_of_two_alerts_of_a_run() -> None:
+    """Each alert stands for itself; where their run stands is told once."""
+    first = news("nan_burst", message="73 NaN of 1,420 batches", evidence={"nan_batches": 73})
+    items = (news("vram_jump", severity="warning", message="VRAM 4.2 -> 4.71 G", id="ffff"), first)
+    body = compose(*items).body
+    assert body.startswith("""\
+CRIT: 73 NaN of 1,420 batches
+Do     Epoch 3 was clean: resume from its checkpoint.
+""")
+    assert "\n\nWARN: VRAM 4.2 -> 4.71 G\nDo     Look what changed there; watch how much memory is left.\n" in body
+    assert body.count("Run    ") == 1
+
+
+def test_the_body_of_twenty_failures() -> None:
+    """The shared part comes first: how many, five names, when it began; then ten in full, and the others as a count."""
+    items = [
+        news(
+            "oom",
+            log=f"/data/sweep-17/lr{n}.log",
+            message="out of memory ended the run",
+            started_at=NOON - n,
+            id=f"{n}",
+        )
+        for n in range(20)
+    ]
+    body = compose(*items).body
+    assert body.startswith("""\
+20 runs on gpu-a3: lr0, lr1, lr2, lr3, lr4, and 15 more; 20 critical.
+First  lr19, 2026-11-23 11:59:41 UTC
+
+CRIT lr0: out of memory ended the run
+Do     Take a smaller batch, or free memory on gpu-a3; then resume.
+At     epoch 4, batch 32, log line 1,203, byte 8,812,345
+Since  2026-11-23 12:00:00 UTC
+Quiet  nanwatch daemon ack 0
+Run    lr0: running, epoch 4/50, batch 1,420/41,163
+""")
+    assert body.endswith("""
+Look   nanwatch summary /data/sweep-17/lr9.log
+
+and 10 more: 10 critical
+
+Host   gpu-a3""")
+
+
+def test_lines_fit_an_email() -> None:
+    """No line of a usual message is wider than 72 columns."""
+    item = news("oom", message="out of memory ended the run: torch.OutOfMemoryError: CUDA out of memory. " * 4)
+    assert max(map(len, compose(item).body.splitlines())) <= 72
+
+
+def test_the_first_characters_say_it() -> None:
+    """What a phone shows of the body holds whether it is over and what was said."""
+    item = over("stall", message="alive, pid 48121, silent for 22 minutes at 30 % of epoch 4")
+    assert " ".join(compose(item).body[:120].split()).startswith(
+        "Over after 12 min: alive, pid 48121, silent for 22 minutes at 30 % of epoch 4"
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "to_do"),
+    [
+        (news("nan_burst", run={"last_clean_epoch": None}), "No complete epoch was seen to be clean."),
+        (news("stall"), "Look at its process on gpu-a3."),
+        (news("crash"), "Read the error at line 1,203 of the log; then resume."),
+        (
+            news("checkpoint_unsaved", evidence={"last_saved_epoch": 2}),
+            "Until it saves again, a crash throws it back to",
+        ),
+        (news("low_iou"), "low_iou is a rule of your own."),
+        (news("finished", severity="info"), "Nothing to do."),
+    ],
+)
+def test_what_to_do_promises_nothing_that_the_log_does_not_tell(item: News, to_do: str) -> None:
+    """One line of advice, of what is known only."""
+    assert f"\nDo     {to_do}" in compose(item).body
+
+
+@pytest.mark.parametrize(
+    ("log", "pasted"),
+    [
+        ("/data/unet.log", "/data/unet.log"),
+        ("/data/my runs/unet.log", "'/data/my runs/unet.log'"),
+        ("/data/@here/unet.log", "'/data/?here/unet.log'"),
+        ("/data/`id`/$(id).log", "'/data/?id?/??id?.log'"),
+        ("/data/a\u202eb.log", "'/data/a?b.log'"),
+    ],
+)
+def test_a_line_can_be_pasted(log: str, pasted: str) -> None:
+    """The command names the log as a shell takes it, and runs nothing that a name says."""
+    assert f"\nLook   nanwatch summary {pasted}\n" in compose(news(log=log)).body
+
+
+def test_a_test_message_says_that_it_is_one() -> None:
+    """A test names the receiver and the host, and asks for nothing."""
+    told = render.test_message("phone", HOST, NOON, "t1")
+    assert (told.kind, told.severity, told.key, told.news) == ("test", "info", "t1", ())
+    assert told.title == "TEST of receiver, phone, gpu-a3"
+    assert (
+        told.body
+        == """\
+This is a test of the receiver phone, sent by nanwatch on gpu-a3.
+Nothing to do.
+Sent   2026-11-23 12:00:00 UTC"""
+    )
