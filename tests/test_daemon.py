@@ -222,7 +222,7 @@ def test_what_is_over_anyway_is_not_told_again(running: Scene) -> None:
     for _ in range(12):
         running.step(seconds=4 * HOUR, times=1)
         told += running.told()
-    assert told == ["crash repeated"] * 6
+    assert told == ["crash repeated"] * 5
 
 
 def test_a_log_that_appears_is_told_from_its_first_byte(running: Scene) -> None:
