@@ -22,8 +22,8 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see {self.prog} --help)")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+def build_parser(asked: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; only where the daemon is *asked* for, with all its parts."""
     parser = _Parser(
         prog="nanwatch", description="Watches training logs and says what went wrong, since when, and how bad.",
         epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -65,7 +65,9 @@ def build_parser() -> argparse.ArgumentParser:
     init.add_argument("file", metavar="FILE", nargs="?", default="nanwatch.toml", help="where to (-: standard output)")
     init.add_argument("--force", action="store_true", help="replace a file that is there")
 
-    _add_daemon(commands)
+    daemon = commands.add_parser("daemon", help="follow and alert, from the config; or speak to the daemon that does")
+    if asked == "daemon":  # a summary starts every 30 seconds, and these take as long as all the rest
+        _add_daemon_parts(daemon)
     _add_run(commands)
 
     explain = commands.add_parser("explain", help="what was recognised as what, and what was not")
@@ -74,8 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_daemon(commands: argparse._SubParsersAction[_Parser]) -> None:
-    daemon = commands.add_parser("daemon", help="follow and alert, from the config; or speak to the daemon that does")
+def _add_daemon_parts(daemon: argparse.ArgumentParser) -> None:
     parts = daemon.add_subparsers(dest="part", metavar="PART", parser_class=_Parser)
     run = parts.add_parser("run", help="follow and alert, until SIGTERM (the default)")
     status = parts.add_parser("status", help="what fires, what is silenced, how the daemon and its deliveries fare")
@@ -145,7 +146,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        arguments = build_parser().parse_args(argv)
+        words = sys.argv[1:] if argv is None else argv
+        arguments = build_parser(words[0] if words else None).parse_args(words)
         from nanwatch import commands
 
         name = arguments.command.replace("-", "_")

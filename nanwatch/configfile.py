@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -20,7 +20,7 @@ from nanwatch.config import (
     Rules,
     Tag,
 )
-from nanwatch.configvalues import key, read_path, read_section, read_value
+from nanwatch.configvalues import read_path, read_section, read_value, shown_name
 from nanwatch.errors import UsageError
 from nanwatch.model.alert import Silence
 from nanwatch.secret import Secret
@@ -97,16 +97,15 @@ def _read(path: Path) -> Config:
     data = read_toml(path)
     for name in data:
         if name not in _TOP:
-            raise UsageError(f"{path}: {key(name)}: no such setting (known here: {', '.join(_TOP)})")
-    tags = _named(data.get("tags", {}), f"{path}: tags", _tag)
+            raise UsageError(f"{path}: {shown_name(name)}: no such setting (known here: {', '.join(_TOP)})")
     return Config(
         _paths(data.get("logs", ["logs/*.log"]), path, "logs"),
         parse_rules(data.get("rules", {}), f"{path}: rules"),
         _alerts(data.get("alerts", {}), f"{path}: alerts"),
         _paths(data.get("scenarios", []), path, "scenarios"),
         str(path),
-        _named(data.get("receivers", {}), f"{path}: receivers", _receiver(path, [tag.name for tag in tags])),
-        tags,
+        _named(data.get("receivers", {}), f"{path}: receivers", _receiver(path)),
+        _named(data.get("tags", {}), f"{path}: tags", _tag),
         _table(NotifySettings(), data.get("notify", {}), f"{path}: notify"),
         _daemon(data.get("daemon", {}), path),
     )
@@ -119,35 +118,37 @@ def _named(data: object, place: str, make: Callable[[str, Mapping[str, object], 
     made = []
     for name, table in data.items():
         if not _NAME.fullmatch(name):
-            raise UsageError(f"{place}.{key(name)!r}: a name is made of letters, digits, -, _ and .")
+            raise UsageError(f"{place}.{shown_name(name)!r}: a name is made of letters, digits, -, _ and .")
         if not isinstance(table, Mapping):
             raise UsageError(f"{place}.{name}: expected a table")
         made.append(make(name, table, f"{place}.{name}"))
     return tuple(made)
 
 
-def _receiver(path: Path, tags: Sequence[str]) -> Callable[[str, Mapping[str, object], str], Receiver]:
+def _receiver(path: Path) -> Callable[[str, Mapping[str, object], str], Receiver]:
     def make(name: str, data: Mapping[str, object], place: str) -> Receiver:
         own = dict(data)
-        found = [kind for kind in ("urls", "alertmanager") if kind in own]
-        secret: dict[str, Any] = {kind: _secrets(own.pop(kind), f"{place}.{kind}", path) for kind in found}
+        known = [key for key in ("urls", "alertmanager") if key in own]
+        secret: dict[str, Any] = {key: _secrets(own.pop(key), f"{place}.{key}", path) for key in known}
         made: Receiver = read_section(Receiver(name), own, place, ["urls", "alertmanager"], ("name",))
         made = made._replace(**secret)
         if made.command and os.sep in made.command[0]:  # a path is relative to the config, a name is looked up
             program = os.path.normpath(path.parent.absolute() / read_path(made.command[0], f"{place}.command"))
             made = made._replace(command=(program, *made.command[1:]))
-        if not (made.urls or made.command or made.alertmanager):
-            raise UsageError(f"{place}: it needs urls, a command or an alertmanager")
-        if made.command and not made.command[0]:
-            raise UsageError(f"{place}.command: expected a program and its arguments")
-        if made.timeout <= 0:
-            raise UsageError(f"{place}.timeout: no delivery takes no time")
-        for tag in made.tags:
-            if tag not in tags:
-                raise UsageError(f"{place}.tags: no tag {key(tag)!r} (known: {', '.join(tags) or 'none'})")
+        _check_receiver(made, place)
         return made
 
     return make
+
+
+def _check_receiver(made: Receiver, place: str) -> None:
+    """Refuse what would never tell anybody anything."""
+    if not (made.urls or made.command or made.alertmanager):
+        raise UsageError(f"{place}: it needs urls, a command or an alertmanager")
+    if made.command and not made.command[0]:
+        raise UsageError(f"{place}.command: expected a program and its arguments")
+    if made.timeout <= 0:
+        raise UsageError(f"{place}.timeout: must be more than 0")
 
 
 def _tag(name: str, data: Mapping[str, object], place: str) -> Tag:

@@ -41,7 +41,7 @@ def read_path(text: str, place: str) -> Path:
     return path
 
 
-def key(name: str) -> str:
+def shown_name(name: str) -> str:
     """Return *name* as it may be shown, where somebody may have written an address in its place."""
     return "..." if _ADDRESS in name else name
 
@@ -58,7 +58,7 @@ def read_section(
     values = {}
     for name, value in data.items():
         if name not in known:
-            raise UsageError(f"{place}.{key(name)}: no such setting (known here: {', '.join([*known, *more])})")
+            raise UsageError(f"{place}.{shown_name(name)}: no such setting (known here: {', '.join([*known, *more])})")
         values[name] = read_value(hints[name], value, f"{place}.{name}")
     return base._replace(**values)
 

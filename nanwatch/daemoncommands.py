@@ -7,20 +7,26 @@ import getpass
 import json
 import logging
 import os
+import signal
+import sqlite3
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from nanwatch.clock import SystemClock
-from nanwatch.config import Config
+from nanwatch.config import Config, Duration
 from nanwatch.configfile import load_config
-from nanwatch.configvalues import parse_duration
+from nanwatch.configvalues import parse_duration, read_path
 from nanwatch.database import hold, holder
-from nanwatch.errors import NothingToRead, UsageError
+from nanwatch.errors import NanwatchError, NothingToRead, UsageError
 from nanwatch.model.alert import Silence
 from nanwatch.secret import RedactingFormatter, Redactor
 from nanwatch.store import FILE, Store, open_store
@@ -29,29 +35,24 @@ from nanwatch.views.terminal import has_color, is_unicode, printable, size
 log = logging.getLogger("nanwatch.daemon")
 
 _NO_DAEMON = "no daemon is running"
+_LONGEST_S = 100 * 365 * 86400.0
+_LARGEST = 2**63 - 1
+"""The largest number that the store can look for."""
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Follow and alert until SIGTERM."""
-    from nanwatch.daemon import Service
+    from nanwatch.daemon import Service, set_up
 
-    def load() -> Config:
-        return _config(arguments)
-
-    config = load()
+    _take_early_signals()
+    config = _config(arguments)
+    setup = set_up(config)  # what is wrong with it is told before anything is made or opened
     formatter = _log_to(arguments)
-    _warn_of_open_secrets(config)
-    folder = _folder(arguments, config)
-    clock = SystemClock()
-    with hold(folder):
-        store = open_store(folder, clock.now(), network=_is_remote(folder), say=log.error)
-        service = Service(load, store, clock, lambda redactor: setattr(formatter, "redactor", redactor))
-        server = _serve_metrics(config, store)
-        try:
-            service.run()
-        finally:
-            if server is not None:
-                server()
+    formatter.redactor = setup.redactor
+    folder, clock = _folder(arguments, config), SystemClock()
+    with hold(folder), _opened(folder, clock.now(), say=log.error) as store, _metrics(config, store):
+        load = _loader(arguments, config)
+        Service(load, store, clock, lambda redactor: setattr(formatter, "redactor", redactor)).run()
     return 0
 
 
@@ -61,12 +62,12 @@ def status(arguments: argparse.Namespace) -> int:
 
     config = _config(arguments)
     folder, now = _folder(arguments, config), time.time()
-    store = _store(folder, now)
-    standing = Standing(
-        folder=str(folder), holder=holder(folder), health=store.health(), alerts=store.alerts(), runs=store.runs(),
-        silences=[s for s in store.silences() if s.silence.ends_at is None or s.silence.ends_at > now],
-        destinations=store.destinations(),
-    )  # fmt: skip
+    with _store(folder, now) as store:
+        standing = Standing(
+            folder=str(folder), holder=holder(folder), health=store.health(), alerts=store.alerts(), runs=store.runs(),
+            silences=[s for s in store.silences() if s.silence.ends_at is None or s.silence.ends_at > now],
+            destinations=store.destinations(),
+        )  # fmt: skip
     if arguments.json:
         print(json.dumps(service_json(standing, now)))
     else:
@@ -79,11 +80,11 @@ def ack(arguments: argparse.Namespace) -> int:
     """Keep alerts quiet until they end, or take that back."""
     config = _config(arguments)
     folder, now = _folder(arguments, config), time.time()
-    store = _store(folder, now)
-    chosen = [_alert(store, wanted) for wanted in arguments.alerts]
-    for alert_id, words in chosen:
-        store.ask(alert_id, None if arguments.undo else now)
-        print(printable(f"{'no longer acknowledged' if arguments.undo else 'acknowledged'}: {words}"))
+    with _store(folder, now) as store:
+        chosen = [_alert(store, wanted) for wanted in arguments.alerts]
+        for alert_id, words in chosen:
+            store.ask(alert_id, None if arguments.undo else now)
+            print(printable(f"{'no longer acknowledged' if arguments.undo else 'acknowledged'}: {words}"))
     _say_if_idle(folder)
     return 0
 
@@ -95,8 +96,12 @@ def silence(arguments: argparse.Namespace) -> int:
     ends_at = _end(arguments, now)
     if (arguments.rule, arguments.run) == ("*", "*") and not arguments.all:
         raise UsageError("name a --rule or a --run, or say --all")
+    for name in ("rule", "run", "comment"):
+        if not _is_text(getattr(arguments, name)):
+            raise UsageError(f"--{name}: not a text")
     wanted = Silence(arguments.rule, arguments.run, arguments.severity, now, ends_at, arguments.comment)
-    number = _store(folder, now).add_silence(wanted, getpass.getuser())
+    with _store(folder, now) as store:
+        number = store.add_silence(wanted, _user())
     until = "until it is ended" if ends_at is None else time.strftime("until %Y-%m-%d %H:%M", time.localtime(ends_at))
     print(f"silence {number} holds {until}; end it with: nanwatch daemon unsilence {number}")
     _say_if_idle(folder)
@@ -107,11 +112,11 @@ def unsilence(arguments: argparse.Namespace) -> int:
     """End silences."""
     config = _config(arguments)
     folder, now = _folder(arguments, config), time.time()
-    store = _store(folder, now)
-    for number in arguments.numbers:
-        if not store.end_silence(number, now):
-            raise UsageError(f"no silence {number} holds (nanwatch daemon status lists them)")
-        print(f"silence {number} ended")
+    with _store(folder, now) as store:
+        for number in arguments.numbers:
+            if number > _LARGEST or not store.end_silence(number, now):
+                raise UsageError(f"no silence {number} holds (nanwatch daemon status lists them)")
+            print(f"silence {number} ended")
     return 0
 
 
@@ -154,20 +159,53 @@ def test_notify(arguments: argparse.Namespace) -> int:
 def _config(arguments: argparse.Namespace) -> Config:
     from platformdirs import user_config_path
 
-    return load_config(arguments.config, user_config_path("nanwatch")).absolute()
+    try:
+        return load_config(arguments.config, user_config_path("nanwatch")).absolute()
+    except FileNotFoundError:
+        raise UsageError("the folder in which this was started is gone") from None
+
+
+def _loader(arguments: argparse.Namespace, first: Config) -> Callable[[], Config]:
+    """Return what reads the config anew: the file that was *first* read, for without it all would be undone."""
+
+    def load() -> Config:
+        config = load_config(first.path).absolute() if first.path else _config(arguments)
+        for name in ("state", "metrics"):
+            if getattr(config.daemon, name) != getattr(first.daemon, name):
+                log.warning("daemon.%s: what is new holds from the next start on", name)
+        _warn_of_open_secrets(config)
+        _warn_of_missing_tags(config)
+        return config
+
+    return load
 
 
 def _folder(arguments: argparse.Namespace, config: Config) -> Path:
     from platformdirs import user_state_path
 
     named = arguments.state or config.daemon.state
-    return Path(named).expanduser().absolute() if named else user_state_path("nanwatch")
+    return read_path(named, "--state").absolute() if named else user_state_path("nanwatch")
 
 
-def _store(folder: Path, now: float) -> Store:
+@contextmanager
+def _store(folder: Path, now: float) -> Iterator[Store]:
+    """Open the store that a daemon has made in *folder*, and close it."""
     if not (folder / FILE).exists():
         raise NothingToRead(f"{_NO_DAEMON}, and none has been: {folder / FILE} is not there")
-    return open_store(folder, now, network=_is_remote(folder), say=_say)
+    with _opened(folder, now, _say) as store:
+        try:
+            yield store
+        finally:
+            store.database.close()
+
+
+@contextmanager
+def _opened(folder: Path, now: float, say: Callable[[str], None]) -> Iterator[Store]:
+    """Open the store in *folder*; what it cannot do is told in a line."""
+    try:
+        yield open_store(folder, now, network=_is_remote(folder), say=say)
+    except sqlite3.Error as error:
+        raise NanwatchError(f"{folder / FILE}: {error}") from None
 
 
 def _alert(store: Store, wanted: str) -> tuple[str, str]:
@@ -185,15 +223,34 @@ def _end(arguments: argparse.Namespace, now: float) -> float | None:
     if arguments.until:
         try:
             ends_at = datetime.fromisoformat(arguments.until).timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):
             raise UsageError(f"--until: expected a time such as 2026-12-24T08:00, found {arguments.until!r}") from None
         if ends_at <= now:
             raise UsageError(f"--until: {arguments.until} is in the past")
         return ends_at
     try:
-        return now + parse_duration(arguments.duration)
+        duration = parse_duration(arguments.duration)
     except ValueError:
-        raise UsageError(f"--for: expected a duration such as 2h or 30m, found {arguments.duration!r}") from None
+        duration = Duration(0)
+    if not 0 < duration <= _LONGEST_S:
+        raise UsageError(f"--for: expected a duration such as 2h or 30m, found {arguments.duration!r}")
+    return now + duration
+
+
+def _is_text(argument: str) -> bool:
+    """Tell whether *argument* holds no bytes that the locale makes nothing of."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container, users may have no names
+        return f"user {os.getuid()}"
 
 
 def _host(config: Config) -> str:
@@ -208,43 +265,101 @@ def _is_remote(folder: Path) -> bool:
     return remote_file_system(folder) is not None
 
 
-def _serve_metrics(config: Config, store: Store) -> Callable[[], None] | None:
+@contextmanager
+def _metrics(config: Config, store: Store) -> Iterator[None]:
+    """Serve what *store* tells, where the config asks for that."""
     if not config.daemon.metrics:
-        return None
+        yield
+        return
     from nanwatch.metrics import serve
 
-    server = serve(config.daemon.metrics, store)
+    try:
+        server = serve(config.daemon.metrics, store)
+    except UsageError as error:
+        raise UsageError(f"{config.path}: {error}") from None
     log.info("metrics on port %d", server.port)
-    return server.close
+    try:
+        yield
+    finally:
+        server.close()
+
+
+def _take_early_signals() -> None:
+    """End as at any other time where a signal comes before all is set up; a reload then has nothing to do."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a handler
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGHUP, lambda _number, _frame: None)  # a program that is started inherits none of them
+
+
+class _LogFile(WatchedFileHandler):
+    """The daemon's own log in a file; while that cannot be written, its lines go to stderr."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, encoding="utf-8")
+        self._stderr = logging.StreamHandler()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write *record*."""
+        try:
+            super().emit(record)
+        except OSError:  # it was rotated away, and cannot be made anew
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Say it on stderr."""
+        self._stderr.setFormatter(self.formatter)
+        self._stderr.emit(record)
 
 
 def _log_to(arguments: argparse.Namespace) -> RedactingFormatter:
     """Set up the daemon's own log, on stderr or in a file that may be rotated; nothing secret reaches it."""
-    from logging.handlers import WatchedFileHandler
-
     handler: logging.Handler = logging.StreamHandler()
     if arguments.log_file:
         try:
-            handler = WatchedFileHandler(arguments.log_file, encoding="utf-8")
+            handler = _LogFile(arguments.log_file)
         except OSError as error:
             raise UsageError(f"{arguments.log_file}: {(error.strerror or 'cannot be written').lower()}") from None
-    has_times = "JOURNAL_STREAM" in os.environ and not arguments.log_file  # the journal adds its own
+    has_times = _is_journal() and not arguments.log_file
     layout = "%(levelname)s %(message)s" if has_times else "%(asctime)s %(levelname)s %(message)s"
     formatter = RedactingFormatter(layout, None, Redactor())
     handler.setFormatter(formatter)
+    logging.raiseExceptions = False  # or else what cannot be logged is printed with all its arguments
     root = logging.getLogger("nanwatch")
     root.handlers, root.propagate = [handler], False
     root.setLevel(arguments.log_level.upper())
     return formatter
 
 
+def _is_journal() -> bool:
+    """Tell whether stderr is the journal, which adds times of its own."""
+    try:
+        own = os.fstat(2)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{own.st_dev}:{own.st_ino}"
+
+
 def _warn_of_open_secrets(config: Config) -> None:
     """Warn where the config holds secrets and everybody may read it."""
-    if config.path is None or not any(s.is_literal for r in config.receivers for s in (*r.urls, *r.alertmanager)):
+    written = [s.reveal() for r in config.receivers for s in (*r.urls, *r.alertmanager) if s.is_literal]
+    if config.path is None or all(Redactor([text])(text) == text for text in written):
         return
     mode = Path(config.path).stat().st_mode
     if mode & (stat.S_IRGRP | stat.S_IROTH):
         log.warning("%s holds secrets and others may read it: chmod 600 it", config.path)
+
+
+def _warn_of_missing_tags(config: Config) -> None:
+    """Warn of receivers that wait for a tag that nothing bears."""
+    known = {tag.name for tag in config.tags}
+    for receiver in config.receivers:
+        for name in receiver.tags:
+            if name not in known:
+                log.warning("receivers.%s.tags: there is no [tags.%s], so it hears nothing by it", receiver.name, name)
 
 
 def _say_if_idle(folder: Path) -> None:

@@ -23,8 +23,8 @@ APPLICATION_ID = 0x6E616E77  # "nanw": so that a file of another program is know
 _BUSY_S = 10.0
 _RETURN_S = 15.0
 """Seconds after which it is tried to go back to a disk that was full."""
-_LOCK_ATTEMPTS = 100
-"""So often the lock is tried while others only look who holds it: that takes them microseconds."""
+_LOOK_S = 2.0
+"""Others who only look who holds the lock are gone by then: it takes them microseconds."""
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 _NO_DISK = _FULL | {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
@@ -66,6 +66,8 @@ MIGRATIONS: tuple[str, ...] = (SCHEMA,)
 TABLES = ("fact", "log", "run", "alert", "destination", "silence", "request", "delivery", "news")
 _ASKED = ("silence", "request")
 """What other processes write into the file: what people ask for."""
+_ENDS_AT = 5
+"""The column of a silence's end, which may be set later."""
 
 
 class HeldByAnother(NanwatchError):
@@ -88,26 +90,27 @@ def hold(folder: Path) -> Iterator[None]:
         raise UsageError(f"{folder}: {(error.strerror or 'cannot be used').lower()}") from None
     try:
         _lock_alone(lock, folder)
+        who = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
         with suppress(OSError):  # on a full disk it is held all the same
             os.ftruncate(lock, 0)
-            os.pwrite(
-                lock, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}).encode(), 0
-            )
+            os.pwrite(lock, json.dumps(who).encode(), 0)
         yield
     finally:
         os.close(lock)
 
 
 def _lock_alone(lock: int, folder: Path) -> None:
-    for _ in range(_LOCK_ATTEMPTS):
+    until = time.monotonic() + _LOOK_S
+    while True:
         try:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if who := holder(folder):
-                raise HeldByAnother(f"another daemon is running: {who}, with {folder}") from None
+            who = holder(folder)
+            if who or time.monotonic() > until:
+                raise HeldByAnother(f"another daemon is running: {who or 'unknown'}, with {folder}") from None
+            time.sleep(0.001)
         except OSError as error:
             raise UsageError(f"{folder}: cannot be locked ({(error.strerror or 'no reason given').lower()})") from None
-    raise HeldByAnother(f"another process keeps looking at the lock in {folder}")
 
 
 def holder(folder: Path) -> str | None:
@@ -146,7 +149,7 @@ class Database:
         self._left_disk: float | None = None
         self._why = ""
         self._file: tuple[int, int] | None = None
-        self._asked: dict[str, int] = {}
+        self._asked = 0
         self._use(self._open())
 
     @property
@@ -219,7 +222,7 @@ class Database:
         if self._left_disk is None:
             self._file = _identity(self.path)
         else:
-            self._asked = {table: _sequences(db).get(table, 0) for table in _ASKED}
+            self._asked = _sequences(db).get("request", 0)
 
     def _open(self) -> sqlite3.Connection:
         self._create()
@@ -374,13 +377,13 @@ class Database:
             self._create()
         disk = self._open_disk()
         try:
-            known = self._asked if _identity(self.path) == self._file else dict.fromkeys(_ASKED, 0)
+            known = self._asked if _identity(self.path) == self._file else 0
             with _transaction(disk):
                 for table in (table for table in TABLES if table not in _ASKED):
                     disk.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
                     _fill(disk, table, _readable(self._db, table)[0])
-                _merge_silences(disk, self._db, known["silence"])
-                _merge_requests(disk, self._db, known["request"])
+                _merge_silences(disk, self._db)
+                _merge_requests(disk, self._db, known)
                 _raise_sequences(disk, {t: n for t, n in _sequences(self._db).items() if t not in _ASKED})
         except BaseException:
             disk.close()
@@ -428,16 +431,18 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _problem(path: Path) -> str:
-    """Return why the file at *path* is no store to go on with, or nothing. It is not written to."""
-    try:
-        with closing(_connect(path, "ro")) as db:
-            return _foreign(db) or _damaged(db)
-    except sqlite3.DatabaseError as error:
-        if _is(error, _BROKEN):
-            return str(error)
-        if not _is(error, {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}):
-            raise
-    return ""  # a transaction was cut short, and is rolled back once the file is opened for writing
+    """Return why the file at *path* is no store to go on with, or nothing. Nothing is written if that can be."""
+    for mode in ("ro", "rw"):
+        try:
+            with closing(_connect(path, mode)) as db:
+                return _foreign(db) or _damaged(db)
+        except sqlite3.DatabaseError as error:
+            if _is(error, _BROKEN):
+                return str(error)
+            # A transaction that was cut short is rolled back first, and only who may write can do that.
+            if mode == "rw" or not _is(error, {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}):
+                raise
+    raise AssertionError("one way or the other it was opened")
 
 
 def _foreign(db: sqlite3.Connection) -> str:
@@ -572,19 +577,30 @@ def _raise_sequences(db: sqlite3.Connection, sequences: dict[str, int]) -> None:
         db.execute(query, (*item, item[0]))
 
 
-def _merge_silences(disk: sqlite3.Connection, memory: sqlite3.Connection, known: int) -> None:
-    """Add what was set, and end what was ended, in *memory*; up to *known* the numbers are the same in both."""
-    for number, *row in _readable(memory, "silence")[0]:
-        same = number if isinstance(number, int) and number <= known else None
-        disk.execute("INSERT OR IGNORE INTO silence VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (same, *row))
-        if same and (ends_at := row[4]) is not None:
+def _merge_silences(disk: sqlite3.Connection, memory: sqlite3.Connection) -> None:
+    """Add to *disk* what was set in *memory*, and end what was ended there."""
+    for row in _readable(memory, "silence")[0]:
+        number, ends_at = row[0], row[_ENDS_AT]
+        _add(disk, "silence", row, without=_ENDS_AT)
+        if ends_at is not None:
             query = "UPDATE silence SET ends_at = ? WHERE number = ? AND (ends_at IS NULL OR ends_at > ?)"
-            disk.execute(query, (ends_at, same, ends_at))
+            disk.execute(query, (ends_at, number, ends_at))
 
 
 def _merge_requests(disk: sqlite3.Connection, memory: sqlite3.Connection, known: int) -> None:
-    """Drop what was answered, and add what was asked, in *memory*; up to *known* the numbers are the same in both."""
-    disk.execute("DELETE FROM request WHERE number <= ?", (known,))
-    for number, *row in _readable(memory, "request")[0]:
-        same = number if isinstance(number, int) and number <= known else None
-        disk.execute("INSERT INTO request VALUES (?, ?, ?)", (same, *row))
+    """Add to *disk* what was asked in *memory*; of what it held up to *known*, drop what was answered."""
+    rows = _readable(memory, "request")[0]
+    open_still = ", ".join(str(row[0]) for row in rows)
+    disk.execute(f"DELETE FROM request WHERE number <= ? AND number NOT IN ({open_still})", (known,))  # noqa: S608
+    for row in rows:
+        _add(disk, "request", row)
+
+
+def _add(db: sqlite3.Connection, table: str, row: list[object], without: int | None = None) -> None:
+    """Add *row*, under a new number where another row has its own, unless it is there (*without* a column: alike)."""
+    there = db.execute(f"SELECT * FROM {table} WHERE number = ?", row[:1]).fetchone()  # noqa: S608
+    if there is not None:
+        if all(one == other for i, (one, other) in enumerate(zip(row, there, strict=True)) if i != without):
+            return
+        row = [None, *row[1:]]
+    db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608

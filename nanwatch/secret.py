@@ -157,7 +157,7 @@ def _forms_of(secret: str) -> set[str]:
     secret = secret.strip()
     scheme, is_url, rest = secret.partition("://")
     if not is_url:
-        return _worth_hiding({secret}, _SHORTEST_PASSWORD) | _worth_hiding(_SEPARATORS.split(secret))
+        return _worth_hiding({secret}, is_password=True) | _worth_hiding(_SEPARATORS.split(secret))
     login, host, path, query = _split(rest)
     user, _, password = login.partition(":")
     parts = _worth_hiding(_SEPARATORS.split(path))
@@ -165,7 +165,7 @@ def _forms_of(secret: str) -> set[str]:
     if scheme.lower() not in _WITH_HOST:
         parts |= _worth_hiding(_SEPARATORS.split(host))
     if password:
-        parts |= _worth_hiding({password}, _SHORTEST_PASSWORD, numbers=True) | _logins(user, password)
+        parts |= _worth_hiding({password}, is_password=True) | _logins(user, password)
     else:
         parts |= _worth_hiding({user})
     return parts | {secret} if parts else parts
@@ -190,15 +190,15 @@ def _values(query: str) -> Iterator[str]:
             yield from _SEPARATORS.split(unquote_plus(value))
 
 
-def _worth_hiding(texts: Iterable[str], shortest: int = _SHORTEST, *, numbers: bool = False) -> set[str]:
+def _worth_hiding(texts: Iterable[str], *, is_password: bool = False) -> set[str]:
     """Return those of *texts* that may be secrets, in every way in which they may be written."""
     from urllib.parse import unquote  # only where messages are sent: every command reads the config
 
     found: set[str] = set()
     for text in texts:
         plain = unquote(text)
-        is_harmless = _HARMLESS.fullmatch(plain) and not (numbers and plain.isdigit())
-        if len(plain) >= shortest and not is_harmless and plain.lower() not in _COMMON:
+        is_harmless = plain.lower() in _COMMON or (not is_password and _HARMLESS.fullmatch(plain))
+        if not is_harmless and len(plain) >= (_SHORTEST_PASSWORD if is_password else _SHORTEST):
             found |= {text} | _spellings(plain)
     return found
 

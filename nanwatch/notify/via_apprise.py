@@ -512,7 +512,7 @@ def _meaning(cause: BaseException) -> Outcome | None:
     """Return what a single error means, the wrappings of others left aside."""
     from requests import exceptions
 
-    not_an_address = (exceptions.InvalidURL, exceptions.InvalidHeader, exceptions.MissingSchema)
+    not_an_address = (exceptions.InvalidURL, exceptions.InvalidHeader, exceptions.MissingSchema, OverflowError)
     if isinstance(cause, TimeoutError | exceptions.Timeout):
         return Outcome("later")
     if isinstance(cause, ssl.SSLCertVerificationError):

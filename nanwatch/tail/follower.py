@@ -54,6 +54,7 @@ from nanwatch.tail.identity import (
     Verdict,
     find_copy,
     find_moved,
+    holds,
     is_at,
     rotated_from,
     rotated_since,
@@ -348,6 +349,8 @@ class Follower:
                 return old
         if left := self._left.pop(new.key, None):
             _is_at(new, left)
+        elif old := next((old for old in self._old if old.is_cut() and holds(new.fd, old.position())), None):
+            new.resume(old.position())  # it came back and was copy-truncated, all between two looks
         return new
 
     def _is_held(self, key: FileKey) -> bool:
@@ -376,7 +379,7 @@ class Follower:
         if deleted or steady >= old.deadline:
             self._old.remove(old)
             old.close()
-            if not deleted:
+            if not deleted and old.offset:
                 self._left[old.key] = old.position()
                 for key in list(self._left)[:-_REMEMBERED]:
                     del self._left[key]

@@ -115,6 +115,14 @@ class OpenFile:
         """Return whether the file still begins as it did."""
         return os.pread(self.fd, len(self.head), 0) == self.head
 
+    def is_cut(self) -> bool:
+        """Return whether what was read is not all there any more, as after a truncation."""
+        try:
+            self.look()
+            return self.status.st_size < self.offset or self.read(0) is None
+        except OSError:
+            return False
+
     def read(self, size: int) -> bytes | None:
         """Return up to *size* bytes to be accepted; None when the bytes before them are not those of before."""
         if not self.offset:

@@ -240,6 +240,7 @@ class Consumer:
         self.fragments: list[bytes] = []
         self._newest = Stream()
         self._late: list[Stream] = []
+        self._ends: set[int] = set()
         self._is_late = False
         self._is_new = False
 
@@ -252,6 +253,7 @@ class Consumer:
         if isinstance(item, Chunk):
             stream = self._stream(item)
             stream.end = item.offset + len(item.data)
+            self._ends.add(stream.end)
             self._cut(stream, item.data)
             return
         assert isinstance(item, Discontinuity)
@@ -266,8 +268,8 @@ class Consumer:
             if known is None and self._newest.end == chunk.offset:  # a restart in the middle of a copy
                 known, self._newest, self._is_new = self._newest, Stream(), True
                 self._late.append(known)
-            elif known is None:  # of a file of which nothing was read before
-                assert not chunk.offset, "a late write that continues nothing"
+            elif known is None:  # of a file of which nothing was read before, or which was copied and read on there
+                assert not chunk.offset or chunk.offset in self._ends, "a late write that continues nothing"
                 self._late.append(known := Stream())
             return known
         if self._is_new and known is not None and chunk.offset:  # an older file is back under the name
@@ -313,6 +315,7 @@ class Histories(RuleBasedStateMachine):
         self.origin: dict[int, File] = {}
         self.torn: set[bytes] = set()  # what a reader may see of tokens that were never completed
         self.may_repeat: set[int] = set()
+        self.unordered: set[int] = set()
         self.current: File | None = None  # what the follower was reading at its last look
         self.known: dict[File, Known] = {}
         self.open: set[File] = set()
@@ -432,6 +435,9 @@ class Histories(RuleBasedStateMachine):
     @rule(count=st.integers(0, 4))
     def copytruncate(self, count: int) -> None:
         played["copytruncate"] += 1
+        file = self.newest
+        if file not in self.known:  # such a copy may look like news when somebody writes to it
+            self.unordered |= {number for number, origin in self.origin.items() if origin is file}
         self.disk.copy(LOG, self.rotation.make_room())
         self.empty()
         self.rotation.pack()
@@ -556,7 +562,9 @@ class Histories(RuleBasedStateMachine):
         self.poll()
         self.clock.advance(GRACE_S + 1)
         self.poll()
-        self.dropped |= self.open - {self.current} if self.current else set()
+        read = set(self.consumer.arrived)
+        named = {file for file in self.disk.names.values() if isinstance(file, File) and file is not self.current}
+        self.dropped |= {file for file in named if read.issuperset(map(int, TOKEN.findall(file.data)))}
         self.open -= self.dropped
         self.known = {file: known for file, known in self.known.items() if file not in self.dropped}
 
@@ -582,7 +590,7 @@ class Histories(RuleBasedStateMachine):
         assert not strange, f"torn: {strange}"
         orders: dict[File, list[int]] = {}
         for number in arrived[before:]:
-            if number not in self.may_repeat:
+            if number not in self.may_repeat | self.unordered:
                 orders.setdefault(self.origin[number], []).append(number)
         assert all(order == sorted(order) for order in orders.values()), "out of order"
 
@@ -622,10 +630,10 @@ class Histories(RuleBasedStateMachine):
         elif newest is None:
             return
         holds = is_whole and (current in self.open or self.is_found(current) or newest is current)
+        copy = next((c for c in self.rotated() if known.data and self.is_copy(c[1], known)), None)
         if holds and newest is not None and newest is not current:
-            yield from self.since(place, known)
+            yield from self.since(copy[0] if place is None and copy is not None else place, known)
         if not holds and (known.data or current in self.open) and (newest is not None or current in self.open):
-            copy = next((c for c in self.rotated() if known.data and self.is_copy(c[1], known)), None)
             if copy is not None:
                 yield copy[1]
             yield from self.since(copy[0] if copy else None, known, place)
