@@ -100,6 +100,7 @@ class Service:
         old = clock.now() - setup.config.daemon.history
         stale = [path for path, log in kept.items() if log.grew_at < old]
         self._telling = Telling(clock, kept, stale, is_first_start=store.is_new)
+        store.reset_destinations()
         self._use(setup, kept, None)
 
     # -- life

@@ -432,17 +432,22 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _problem(path: Path) -> str:
     """Return why the file at *path* is no store to go on with, or nothing. Nothing is written if that can be."""
-    for mode in ("ro", "rw"):
-        try:
-            with closing(_connect(path, mode)) as db:
-                return _foreign(db) or _damaged(db)
-        except sqlite3.DatabaseError as error:
-            if _is(error, _BROKEN):
-                return str(error)
-            # A transaction that was cut short is rolled back first, and only who may write can do that.
-            if mode == "rw" or not _is(error, {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}):
-                raise
-    raise AssertionError("one way or the other it was opened")
+    try:
+        return _problem_in(path, "ro")
+    except sqlite3.DatabaseError as error:
+        if not _is(error, {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}):
+            raise
+    return _problem_in(path, "rw")  # a transaction that was cut short has to be rolled back first
+
+
+def _problem_in(path: Path, mode: str) -> str:
+    try:
+        with closing(_connect(path, mode)) as db:
+            return _foreign(db) or _damaged(db)
+    except sqlite3.DatabaseError as error:
+        if _is(error, _BROKEN):
+            return str(error)
+        raise
 
 
 def _foreign(db: sqlite3.Connection) -> str:

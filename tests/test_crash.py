@@ -11,10 +11,13 @@ import pytest
 from nanwatch.config import Config
 from tests.crash.harness import COMMAND, missing, repeats, run, surplus
 from tests.crash.receiving import Arrival
-from tests.crash.writing import Reference
+from tests.crash.writing import Change, Reference
 
 KILLS = int(os.environ.get("NANWATCH_CRASH_KILLS", "12"))
-FIRST, OVER, OTHER = ("a1", "first"), ("a1", "resolved"), ("b2", "first")
+FIRST: Change = ("a1", "first")
+OVER: Change = ("a1", "resolved")
+OTHER: Change = ("b2", "first")
+ANOTHER: Change = ("c3", "first")
 KEY, SECOND = "k1", "k2"
 
 
@@ -47,7 +50,7 @@ def test_what_did_not_arrive_is_lost(reference: Reference) -> None:
         ([Arrival(KEY, (OTHER,))], ""),
         ([Arrival(KEY, (FIRST,)), Arrival(SECOND, (FIRST, OVER))], "told in 2 messages: a1 first"),
         ([Arrival(KEY, (OVER,)), Arrival(SECOND, (FIRST,))], "over before it began: a1 resolved"),
-        ([Arrival(KEY, (("c3", "first"),))], "never happened: c3 first"),
+        ([Arrival(KEY, (ANOTHER,))], "never happened: c3 first"),
     ],
 )
 def test_only_what_happened_is_told_and_once(reference: Reference, arrivals: list[Arrival], found: str) -> None:

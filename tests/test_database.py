@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -208,7 +208,7 @@ def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.
     with closing(Database(path)) as db:
         put(db, "old")
     before = path.read_bytes()
-    monkeypatch.setattr(database, "MIGRATIONS", (SCHEMA, "CREATE TABLE further (a)", "DELETE FROM log;" + fault))
+    monkeypatch.setattr(database, "MIGRATIONS", (SCHEMA, "CREATE TABLE further (a)", f"DROP TABLE log;{fault}"))
     with pytest.raises(UsageError, match=r"nanwatch\.db: ") as told:
         Database(path)
     assert "\n" not in str(told.value)
@@ -241,13 +241,11 @@ db.close()
 """
     for network in (False, True):
         target = path.with_name(f"{network}.db")
-        started = [process(script, target, network) for _ in range(4)]
-        running = [each.__enter__() for each in started]
-        for each in running:
-            tell(each)
-        assert [each.wait(TIMEOUT) for each in running] == [0] * len(running)
-        for each in started:
-            each.__exit__(None, None, None)
+        with ExitStack() as stack:
+            running = [stack.enter_context(process(script, target, network)) for _ in range(4)]
+            for each in running:
+                tell(each)
+            assert [each.wait(TIMEOUT) for each in running] == [0] * len(running)
         with closing(Database(target, network=network)) as db:
             assert asked(db) == ["a"] * len(running)
         assert set_aside(target) == []

@@ -181,7 +181,7 @@ def _open(url: str, timeout: float, kind: str) -> tuple[Any, Any, dict[str, Any]
     own = {"retry": 0, "wait": 0, "optional": False, "overflow": "upstream", "emojis": False}
     limits = {name: min(_seconds(options.get(name), timeout), timeout) for name in ("cto", "rto")}
     plugin: Any = Apprise.instantiate({**options, **own, **limits}, asset=asset) if options else None
-    if plugin is None:
+    if plugin is None or not 0 < (plugin.port or 1) < 1 << 16:
         raise UsageError(f"{kind}: Apprise cannot read this URL")
     if not len(plugin):
         raise UsageError(f"{kind}: this URL names nobody to send to")
@@ -324,7 +324,7 @@ class _Attempt:
         """Take note of the answer to an HTTP request."""
         reason = f"{status} from the server" + (f": {said}" if said else "")
         if 200 <= status < 300:
-            self._heard = reason
+            self._heard = f"{reason} (not what it says when it takes a message)"
         elif _LOCKED_OUT.search(said):
             self._found.append(Outcome("rejected", reason))
         elif status >= 500 or status in _LATER:
@@ -378,8 +378,9 @@ def _listen() -> None:
 
     sessions: Any = requests.Session
     sessions.send = _hearing_http(sessions.send)
+    sessions.prepare_request = _hearing("prepare_request", sessions.prepare_request)
     for name in ("connect", "starttls", "login", "sendmail", "putcmd", "getreply"):
-        setattr(smtplib.SMTP, name, _hearing_mail(name, getattr(smtplib.SMTP, name)))
+        setattr(smtplib.SMTP, name, _hearing(name, getattr(smtplib.SMTP, name)))
     logging.getLogger("apprise").addFilter(_overhear)
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its records hold addresses, which hold tokens
 
@@ -428,16 +429,16 @@ def _within(timeout: object, seconds: float) -> object:
     return min(timeout, seconds) if isinstance(timeout, int | float) else seconds
 
 
-def _hearing_mail(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+def _hearing(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(call)
-    def heard(smtp: Any, *arguments: Any, **options: Any) -> Any:
+    def heard(client: Any, *arguments: Any, **options: Any) -> Any:
         attempt = _current.get()
         if attempt is None:
-            return call(smtp, *arguments, **options)
+            return call(client, *arguments, **options)
         if name == "putcmd":
             attempt.commanded(str(arguments[0]) if arguments else "")
         try:
-            result = call(smtp, *arguments, **options)
+            result = call(client, *arguments, **options)
         except Exception as error:
             attempt.failed(error)
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import signal
 import subprocess
@@ -11,17 +10,18 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from nanwatch.configfile import load_config
 from nanwatch.model.news import NEWS_KINDS, Message
 from nanwatch.statecodec import load
 from nanwatch.store import FILE, Store, open_store
-from tests.crash.receiving import Arrival, CommandInbox, HookInbox, MailInbox
-from tests.crash.writing import Change, Logs, Reference, Writer, make_plan
+from tests.crash.receiving import Arrival, CommandInbox, HookInbox, Inbox, MailInbox
+from tests.crash.writing import Change, Logs, Reference, Writer, chance, make_plan
 from tests.support.command import environment
 
 COMMAND, HOOK, MAIL = DESTINATIONS = ("tell/command", "hook/json", "mail/mailto")
@@ -108,6 +108,13 @@ class Daemon:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self.kill()
+
     @property
     def pid(self) -> int:
         """The number of its process."""
@@ -157,33 +164,29 @@ class Scene:
 
     def __init__(self, folder: Path, kills: int, seed: int, longest: float, stack: ExitStack) -> None:
         self._folder, self._kills, self._longest = folder, kills, longest
-        self._chance = random.Random(f"lives {seed}")
+        self._dice = chance("lives", seed)
         self._arrived = threading.Event()
-        self._inboxes = self._open_inboxes(seed, stack)
-        self._write_config()
-        plan = make_plan(random.Random(f"plan {seed}"), -(-kills // _KILLS_A_ROUND))
+        self._daemons = stack.enter_context(ExitStack())
+        (folder / "logs").mkdir()
+        hook = stack.enter_context(HookInbox(self._arrived, chance("hook", seed)))
+        mail = stack.enter_context(MailInbox())
+        command = CommandInbox(folder, self._arrived)
+        self._inboxes: dict[str, Inbox] = {COMMAND: command, HOOK: hook, MAIL: mail}
+        self._write_config(command.script, hook.address, mail.address)
+        plan = make_plan(chance("plan", seed), -(-kills // _KILLS_A_ROUND))
         logs = stack.enter_context(closing(Logs(folder / "logs")))
         config = load_config(str(folder / "nanwatch.toml")).absolute()
         self.reference = stack.enter_context(closing(Reference(config)))
         self.logs = len({step.log for step in plan})
-        self._writer = Writer(plan, logs, self.reference, random.Random(f"writer {seed}"))
+        self._writer = Writer(plan, logs, self.reference, chance("writer", seed))
         self._steps = len(plan)
         self.starts = 0
         self.under_way: Counter[tuple[str, str]] = Counter()
         self.defects: list[str] = []
 
-    def _open_inboxes(self, seed: int, stack: ExitStack) -> tuple[CommandInbox, HookInbox, MailInbox]:
-        (self._folder / "logs").mkdir()
-        hook = stack.enter_context(HookInbox(self._arrived, random.Random(f"hook {seed}")))
-        return CommandInbox(self._folder, self._arrived), hook, stack.enter_context(MailInbox())
-
-    def _write_config(self) -> None:
-        command, hook, mail = self._inboxes
-        text = _CONFIG.format(
-            logs=self._folder / "logs", script=command.script, hook=hook.address, mail=mail.address
-        )  # fmt: skip
+    def _write_config(self, script: Path, hook: str, mail: str) -> None:
         path = self._folder / "nanwatch.toml"
-        path.write_text(text)
+        path.write_text(_CONFIG.format(logs=self._folder / "logs", script=script, hook=hook, mail=mail))
         path.chmod(0o600)  # or the daemon warns of the secrets that addresses may hold
 
     # -- lives
@@ -192,7 +195,7 @@ class Scene:
         """Kill the daemon as often as was asked for, then let one work until all is told."""
         daemon = self._start()  # what it finds at its very first look would be history
         daemon.wait()
-        self._wait(lambda store: self._is_at_work(store, daemon), "the first look")
+        self._wait(lambda store: _is_at_work(store, daemon), "the first look")
         self._writer.start()
         self._die(daemon)
         for left in range(self._kills - 1, 0, -1):
@@ -202,12 +205,12 @@ class Scene:
 
     def _live(self, left: int) -> None:
         """Let a daemon begin, work for a short while, and die; *left* is how many more will."""
-        steps = min(self._steps, round(self._chance.uniform(0, 2) * self._steps / left))
-        early = self._chance.randint(0, steps)
+        steps = min(self._steps, round(self._dice.uniform(0, 2) * self._steps / left))
+        early = self._dice.randint(0, steps)
         self._steps -= steps
         self._writer.allow(early)
         daemon = self._start()
-        kind = self._chance.choice(("start", "any", "any", "message", "message", "piece"))
+        kind = self._dice.choice(("start", "any", "any", "message", "message", "piece"))
         if kind == "start":
             self._pause(_START_S)
         else:
@@ -226,21 +229,19 @@ class Scene:
         self._pause(_AIM_S)
 
     def _pause(self, longest: float) -> None:
-        threading.Event().wait(self._chance.uniform(0, longest))
+        threading.Event().wait(self._dice.uniform(0, longest))
 
     def _start(self) -> Daemon:
         self.starts += 1
-        return Daemon(self._folder)
+        self._daemons.close()
+        return self._daemons.enter_context(Daemon(self._folder))
 
     def _die(self, daemon: Daemon) -> None:
         daemon.kill()
         self._heed(daemon)
-        with tempfile.TemporaryDirectory() as scratch:
-            store = self._copy(Path(scratch))
-            for name in DESTINATIONS if store else ():
-                for pending in store.pending(name)[:1]:
-                    self.under_way[name, pending.message.key] += 1
-            store.database.close()
+        with self._store_as_left() as store:
+            for name in DESTINATIONS:
+                self.under_way.update((name, pending.message.key) for pending in store.pending(name)[:1])
 
     def _finish(self) -> None:
         """Let the writer and a daemon come to their end."""
@@ -254,12 +255,12 @@ class Scene:
 
     def _rest(self) -> None:
         """Start once more: there is nothing to be told."""
-        before = self.arrivals()
+        before = self.arrivals(), self._news()
         daemon = self._start()
-        self._wait(lambda store: self._is_at_work(store, daemon), "the last look")
+        self._wait(lambda store: _is_at_work(store, daemon), "the last look")
         self._end(daemon)
-        if self.arrivals() != before:
-            self.defects.append("messages came after a restart, although nothing had happened")
+        if (self.arrivals(), self._news()) != before:
+            self.defects.append("somebody was told after a restart, although nothing had happened")
 
     def _end(self, daemon: Daemon) -> None:
         daemon.wait()
@@ -272,28 +273,29 @@ class Scene:
 
     # -- the store
 
-    def _copy(self, scratch: Path) -> Store:
+    @contextmanager
+    def _store_as_left(self) -> Iterator[Store]:
         """Open a copy of the store: the next daemon shall find it exactly as the last one left it."""
-        for path in (self._folder / "state").glob(f"{FILE}*"):
-            if not path.name.endswith("-shm"):
-                shutil.copyfile(path, scratch / path.name)
-        return open_store(scratch, time.time(), say=self.defects.append)
+        with tempfile.TemporaryDirectory() as scratch:
+            for path in (self._folder / "state").glob(f"{FILE}*"):
+                if not path.name.endswith("-shm"):
+                    shutil.copyfile(path, Path(scratch) / path.name)
+            store = open_store(Path(scratch), time.time(), say=self.defects.append)
+            with closing(store.database):
+                yield store
 
     def _wait(self, is_so: Callable[[Store], bool], what: str) -> None:
         """Wait until *is_so* of the store that the daemon works with; what never comes is a defect."""
         path, until = self._folder / "state" / FILE, time.monotonic() + TIMEOUT
         while time.monotonic() < until:
             if path.exists():
-                with closing(open_store(path.parent, time.time()).database) as database:
-                    if is_so(Store(database, time.time())):
+                store = open_store(path.parent, time.time())
+                with closing(store.database):
+                    if is_so(store):
                         return
             self._arrived.wait(0.05)
             self._arrived.clear()
         self.defects.append(f"waited {TIMEOUT:g} s in vain for {what}")
-
-    def _is_at_work(self, store: Store, daemon: Daemon) -> bool:
-        health = store.health()
-        return health is not None and health.pid == daemon.pid
 
     def _is_all_told(self, store: Store) -> bool:
         query = "SELECT destination, alert, reason FROM news WHERE outcome = 'sent'"
@@ -301,28 +303,33 @@ class Scene:
         waits = any(store.waiting(name) or store.pending(name) for name in DESTINATIONS)
         return not waits and sent >= {(name, *change) for name in DESTINATIONS for change in self.reference.expected}
 
-    def _messages(self) -> Mapping[str, Message]:
-        """Return every message that was ever formed, by its key."""
-        with tempfile.TemporaryDirectory() as scratch, closing(self._copy(Path(scratch)).database) as database:
-            rows = database.read(lambda db: db.execute("SELECT message FROM delivery").fetchall())
-        loaded = [load(text, NEWS_KINDS) for (text,) in rows]
-        return {message.key: message for message in loaded if isinstance(message, Message)}
+    def _news(self) -> int:
+        """Return how often it was decided to tell somebody something."""
+        with self._store_as_left() as store:
+            return int(store.database.read(lambda db: db.execute("SELECT count(*) FROM news").fetchone()[0]))
 
     # -- what came of it
 
     def arrivals(self) -> dict[str, list[Arrival]]:
         """Return what arrived at each destination, in order."""
-        sent = self._messages()
-        return {name: inbox.arrivals(sent) for name, inbox in zip(DESTINATIONS, self._inboxes, strict=True)}
+        with self._store_as_left() as store:
+            rows = store.database.read(lambda db: db.execute("SELECT message FROM delivery").fetchall())
+        formed = [load(text, NEWS_KINDS) for (text,) in rows]
+        by_key = {message.key: message for message in formed if isinstance(message, Message)}
+        return {name: inbox.arrivals(by_key) for name, inbox in self._inboxes.items()}
 
     def unread(self) -> list[str]:
-        """Return the logs that the store does not know to their end."""
-        with tempfile.TemporaryDirectory() as scratch, closing(self._copy(Path(scratch)).database) as database:
-            read = {log.path: log.position.offset for log in Store(database, time.time()).logs()}
+        """Return the logs that the store does not know to their end, a line each."""
+        with self._store_as_left() as store:
+            read = {log.path: log.position.offset for log in store.logs()}
         sizes = {str(path): path.stat().st_size for path in (self._folder / "logs").glob("*.log")}
-        return [
-            f"{path}: read up to {read.get(path)} of {size}" for path, size in sizes.items() if read.get(path) != size
-        ]
+        return [f"{log}: read up to {read.get(log)} of {size}" for log, size in sizes.items() if read.get(log) != size]
+
+
+def _is_at_work(store: Store, daemon: Daemon) -> bool:
+    """Tell whether *daemon* has looked at everything once."""
+    health = store.health()
+    return health is not None and health.pid == daemon.pid
 
 
 def run(kills: int, seed: int, longest: float = 1.2) -> Report:
@@ -334,18 +341,16 @@ def run(kills: int, seed: int, longest: float = 1.2) -> Report:
         scene.play()
         arrivals = scene.arrivals()
         lost = [line for name in DESTINATIONS for line in missing(scene.reference, name, arrivals[name])]
-        wrong = [
-            line for name in DESTINATIONS
-            for line in (*surplus(scene.reference, name, arrivals[name]), *repeats(name, arrivals[name], scene.under_way))
-        ]  # fmt: skip
-        defects = (*scene.defects, *scene.unread(), *wrong)
+        defects = [*scene.defects, *scene.unread()]
+    for name in DESTINATIONS:
+        defects += surplus(scene.reference, name, arrivals[name])
+        defects += repeats(name, arrivals[name], scene.under_way)
     expected = len(scene.reference.expected) * len(DESTINATIONS)
-    came = [len(found) for found in arrivals.values()]
-    keys = [len({arrival.key for arrival in found}) for found in arrivals.values()]
+    came = [(name, arrival.key) for name, found in arrivals.items() for arrival in found]
     return Report(
         kills=kills, starts=scene.starts, logs=scene.logs, expected=expected, arrived=expected - len(lost),
-        covered=len(scene.reference.covered), messages=sum(came), again=sum(came) - sum(keys),
-        under_way=scene.under_way.total(), lost=tuple(lost), defects=defects, seconds=time.monotonic() - begun,
+        covered=len(scene.reference.covered), messages=len(came), again=len(came) - len(set(came)),
+        under_way=scene.under_way.total(), lost=tuple(lost), defects=tuple(defects), seconds=time.monotonic() - begun,
     )  # fmt: skip
 
 
@@ -360,6 +365,8 @@ def surplus(reference: Reference, name: str, arrivals: Sequence[Arrival]) -> lis
     keys: dict[Change, set[str]] = defaultdict(set)
     wrong, begun = [], set()
     for arrival in arrivals:
+        if not arrival.told:
+            wrong.append(f"{name}: tells nothing that is known: message {arrival.key}")
         begun |= {alert for alert, reason in arrival.told if reason != "resolved"}
         for change in arrival.told:
             keys[change].add(arrival.key)

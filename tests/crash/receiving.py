@@ -57,15 +57,15 @@ class CommandInbox:
 class HookInbox(WebServer):
     """The web server of a JSON webhook: *arrived* is set as each request comes, and the answer takes its time."""
 
-    def __init__(self, arrived: threading.Event, chance: random.Random) -> None:
+    def __init__(self, arrived: threading.Event, dice: random.Random) -> None:
         super().__init__()
-        self._arrived, self._chance = arrived, chance
+        self._arrived, self._dice = arrived, dice
 
     def take(self, request: Request) -> Answer:
         """Record *request*, and answer after up to 50 ms."""
         answer = super().take(request)
         self._arrived.set()
-        threading.Event().wait(self._chance.uniform(0, 0.05))
+        threading.Event().wait(self._dice.uniform(0, 0.05))
         return answer
 
     def arrivals(self, sent: Mapping[str, Message]) -> list[Arrival]:
@@ -79,6 +79,9 @@ class MailInbox(MailServer):
     def arrivals(self, sent: Mapping[str, Message]) -> list[Arrival]:
         """Return what arrived, in order; *sent* are all messages by their keys."""
         return [_of_key(str(mail.message()["X-Nanwatch-Key"]), sent) for mail in list(self.mails)]
+
+
+Inbox = CommandInbox | HookInbox | MailInbox
 
 
 def changes_of(message: Message) -> tuple[Change, ...]:

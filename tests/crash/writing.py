@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -40,39 +41,41 @@ class Step:
     turn: Turn | None = None
 
 
-def make_plan(chance: random.Random, rounds: int) -> list[Step]:
-    """Return the steps of *rounds* incidents in three logs each, mingled by *chance*.
+def chance(what: str, seed: int) -> random.Random:
+    """Return what decides on *what*, the same for the same *seed*."""
+    return random.Random(f"{what} {seed}")  # noqa: S311 - nobody has to be kept from guessing it
+
+
+def make_plan(dice: random.Random, rounds: int) -> list[Step]:
+    """Return the steps of *rounds* incidents in three logs each, mingled by *dice*.
 
     A genuine capture, rotated by name, and the story of the YOLO run, rotated by copy and truncation, go on from the
     beginning; the third log appears in the middle.
     """
-    return [step for number in range(rounds) for step in _round(chance, number)]
+    return [step for number in range(rounds) for step in _round(dice, number)]
 
 
-def _round(chance: random.Random, number: int) -> Iterator[Step]:
-    genuine = _steps(chance, f"v8n-{number}.log", capture("ultralytics/v8n_8.3.100_redirect_gradguard"), "rename")
-    yolo = _steps(chance, f"yolo-{number}.log", yolo_story(100)[0], "copy")
-    late = _steps(chance, f"cod-{number}.log", cod_story(10)[0], None)
+def _round(dice: random.Random, number: int) -> Iterator[Step]:
+    genuine = _steps(dice, f"v8n-{number}.log", capture("ultralytics/v8n_8.3.100_redirect_gradguard"), "rename")
+    yolo = _steps(dice, f"yolo-{number}.log", yolo_story(100)[0], "copy")
+    late = _steps(dice, f"cod-{number}.log", cod_story(10)[0], None)
     half = len(genuine) // 2, len(yolo) // 2
-    yield from _mingled(chance, [genuine[: half[0]], yolo[: half[1]]])
-    yield from _mingled(chance, [genuine[half[0] :], yolo[half[1] :], late])
+    yield from _mingled(dice, [genuine[: half[0]], yolo[: half[1]]])
+    yield from _mingled(dice, [genuine[half[0] :], yolo[half[1] :], late])
 
 
-def _steps(chance: random.Random, log: str, data: bytes, turn: Turn | None) -> list[Step]:
+def _steps(dice: random.Random, log: str, data: bytes, turn: Turn | None) -> list[Step]:
     """Cut *data* anywhere into pieces; the log is rotated once, at the end of a line, before one of them."""
-    cuts = {0, len(data), *(chance.randrange(1, len(data)) for _ in range(_PIECES))}
-    turned = data.index(b"\n", chance.randrange(len(data) // 3, len(data) * 2 // 3)) + 1 if turn else -1
+    cuts = {0, len(data), *(dice.randrange(1, len(data)) for _ in range(_PIECES))}
+    turned = data.index(b"\n", dice.randrange(len(data) // 3, len(data) * 2 // 3)) + 1 if turn else -1
     ends = sorted(cuts | ({turned} if turn else set()))
-    return [
-        Step(log, data[begin:end], turn if begin == turned else None)
-        for begin, end in zip(ends, ends[1:], strict=False)
-    ]
+    return [Step(log, data[begin:end], turn if begin == turned else None) for begin, end in pairwise(ends)]
 
 
-def _mingled(chance: random.Random, many: Sequence[list[Step]]) -> Iterator[Step]:
+def _mingled(dice: random.Random, many: Sequence[list[Step]]) -> Iterator[Step]:
     """Yield the steps of each log in order, the logs in any."""
     turns = [which for which, steps in enumerate(many) for _ in steps]
-    chance.shuffle(turns)
+    dice.shuffle(turns)
     left = [iter(steps) for steps in many]
     for which in turns:
         yield next(left[which])
@@ -152,11 +155,11 @@ class Writer(threading.Thread):
     `wrote` is set after each of them.
     """
 
-    def __init__(self, plan: Sequence[Step], logs: Logs, reference: Reference, chance: random.Random) -> None:
+    def __init__(self, plan: Sequence[Step], logs: Logs, reference: Reference, dice: random.Random) -> None:
         super().__init__(name="writer", daemon=True)
         self.wrote = threading.Event()
         self.failure: BaseException | None = None
-        self._plan, self._logs, self._reference, self._chance = plan, logs, reference, chance
+        self._plan, self._logs, self._reference, self._dice = plan, logs, reference, dice
         self._allowed = threading.Semaphore(0)
 
     def allow(self, steps: int) -> None:
@@ -169,7 +172,7 @@ class Writer(threading.Thread):
         try:
             for step in self._plan:
                 self._allowed.acquire()
-                threading.Event().wait(self._chance.uniform(0, _PAUSE_S))
+                threading.Event().wait(self._dice.uniform(0, _PAUSE_S))
                 self._logs.write(step)
                 self._reference.look()
                 self.wrote.set()

@@ -426,9 +426,10 @@ def test_mail_without_the_encryption_it_wants() -> None:
         assert server.logins == []
 
 
-def test_port_that_is_none() -> None:
-    """An address that cannot be reached at all stays wrong until somebody mends it."""
-    assert send("json://127.0.0.1:99999999/hook").kind == "rejected"
+def test_address_that_is_none() -> None:
+    """An address that nobody can have stays wrong until somebody mends it."""
+    outcome = send(f"json://{'a' * 70}.example.org")
+    assert outcome == Outcome("rejected", "its address is none that can be reached")
 
 
 # -- the URL, and the rest of the process
@@ -466,6 +467,7 @@ def test_kinds_of_all_services() -> None:
         "abc123secret",
         "json://",
         "mailto://abc123secret",
+        "ntfy://host:99999/abc123secret",
     ],
 )
 def test_broken_url(url: str) -> None:

@@ -72,3 +72,76 @@ def following(home: Path, *arguments: str, stdin: int = subprocess.DEVNULL) -> I
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+class Lines:
+    """Lines that come through a file descriptor; `text` is all that came so far."""
+
+    def __init__(self, fd: int) -> None:
+        self.text = ""
+        self._fd, self._seen = fd, 0
+
+    def line(self, holding: str) -> str:
+        """Wait for the next line that holds *holding*, and return it."""
+        end = time.monotonic() + TIMEOUT
+        while True:
+            while "\n" in self.text[self._seen :]:
+                found, _, _ = self.text[self._seen :].partition("\n")
+                self._seen += len(found) + 1
+                if holding in found:
+                    return found
+            readable, _, _ = select.select([self._fd], [], [], max(0.0, end - time.monotonic()))
+            assert readable, f"no line with {holding!r} came, but {self.text!r}"
+            assert self.read(), f"it ended without a line with {holding!r}: {self.text!r}"
+
+    def read(self) -> bool:
+        """Take what is there; return whether there may be more."""
+        data = os.read(self._fd, 1 << 16)
+        self.text += data.decode()
+        return bool(data)
+
+
+class Serving(Lines):
+    """A `nanwatch daemon` that is running, and what it says on stderr."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stderr is not None
+        super().__init__(process.stderr.fileno())
+        self.process = process
+
+    def tell(self, number: int) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end; return its exit code once it has. `text` is then all that it said."""
+        self.tell(number)
+        code = self.process.wait(TIMEOUT)
+        while self.read():
+            pass
+        return code
+
+
+@contextmanager
+def serving(home: Path, *arguments: str, **more: str) -> Iterator[Serving]:
+    """Run `nanwatch daemon` with *arguments* in the background, in the folder *home*; *more* is its environment."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "nanwatch", "daemon", *arguments],
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=home, env=environment(home, **more),
+    ) as process:  # fmt: skip
+        try:
+            yield Serving(process)
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+@contextmanager
+def ear(path: Path) -> Iterator[Lines]:
+    """Make a named pipe at *path*; hear what programs write into it, which nobody ever waits for."""
+    os.mkfifo(path)
+    fd = os.open(path, os.O_RDWR)
+    try:
+        yield Lines(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,447 @@
+"""`nanwatch daemon` as a program of its own: signals, reloads, what people ask for, and what nobody may see."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+
+from fixtures.stories import write_yolo
+from nanwatch.cli import main
+from nanwatch.store import FILE, open_store
+from tests.support.command import TIMEOUT, Lines, Serving, ear, environment, run, serving
+from tests.support.logs import bars
+from tests.support.servers import Answer, WebServer
+
+HEALTHY = bars(1, *["0.5"] * 9, total=10)
+NAN = HEALTHY + bars(2, "0.5", *["nan"] * 5, total=10)[:-1]
+"""Unfinished: two alerts fire, nan_loss quietly beside nan_burst."""
+CONFIG = """\
+logs = ["logs/*.log"]
+[receivers.me]
+command = ["./hear.sh"]
+[notify]
+group_wait = 0
+group_wait_critical = 0
+"""
+SECONDS_TO_END = 5.0
+Ask = Callable[..., tuple[int, str, str]]
+
+_TEXT, _TIME = {"type": "string"}, {"type": ["string", "null"], "pattern": r"^\d{4}-\d\d-\d\dT.*\+00:00$"}
+_COUNT, _MAYBE = {"type": "integer", "minimum": 0}, {"type": ["integer", "null"]}
+
+
+def _object(**properties: object) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+STATUS = _object(
+    schema={"const": 1},
+    generated_at=_TIME,
+    daemon=_object(
+        running={"type": "boolean"}, holder={"type": ["string", "null"]}, state_folder=_TEXT, pid=_MAYBE,
+        host={"type": ["string", "null"]}, version={"type": ["string", "null"]}, started_at=_TIME, seen_at=_TIME,
+        config={"type": ["string", "null"]}, followed=_MAYBE, bytes_behind=_MAYBE, bytes_read=_MAYBE, frames=_MAYBE,
+        wake={"type": ["string", "null"]}, problems={"type": ["array", "null"], "items": _TEXT},
+        degraded={"type": ["string", "null"]},
+    ),
+    alerts={"type": "array", "items": _object(
+        rule=_TEXT, severity={"enum": ["info", "warning", "critical"]}, state={"const": "firing"}, epoch=_MAYBE,
+        batch=_MAYBE, message=_TEXT, evidence={"type": "object"}, log_offset=_MAYBE, log_line=_MAYBE,
+        id={"type": "string", "pattern": "^[0-9a-f]{10}$"}, suppressed={"type": "array", "items": _TEXT},
+        started_at=_TIME, resolved_at=_TIME, noticed_at=_TIME, tags={"type": "array", "items": _TEXT}, run=_TEXT,
+        log=_TEXT,
+    )},
+    runs={"type": "array", "items": _object(
+        id=_TEXT, log=_TEXT, status=_TEXT, epoch=_MAYBE, epochs=_MAYBE, progress={"type": ["number", "null"]},
+        nan_batches=_COUNT, updated_at=_TIME,
+    )},
+    silences={"type": "array", "items": _object(
+        number=_COUNT, rule=_TEXT, run=_TEXT, severity=_TEXT, starts_at=_TIME, ends_at=_TIME, comment=_TEXT,
+        created_by=_TEXT,
+    )},
+    destinations={"type": "array", "items": _object(
+        name=_TEXT, sent=_COUNT, failed=_COUNT, given_up=_COUNT, waiting=_COUNT, last_sent_at=_TIME,
+        last_failed_at=_TIME, last_reason=_TEXT, next_at=_TIME,
+    )},
+)  # fmt: skip
+"""What `daemon status --json` prints."""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that is the user's own, with a config and an empty folder for logs; the test stands in it."""
+    for name, value in environment(tmp_path, XDG_STATE_HOME=str(tmp_path / "state")).items():
+        if name.startswith(("HOME", "XDG", "TERM")):
+            monkeypatch.setenv(name, value)
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs").mkdir()
+    configure(tmp_path, CONFIG)
+    # In this process, `nanwatch daemon` sets up what is of the whole process.
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    root, raises = logging.getLogger("nanwatch"), logging.raiseExceptions
+    before = root.handlers, root.propagate, root.level
+    yield tmp_path
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    for added in set(root.handlers) - set(before[0]):
+        added.close()
+    root.handlers, root.propagate, root.level = before
+    logging.raiseExceptions = raises
+
+
+@pytest.fixture
+def heard(home: Path) -> Iterator[Lines]:
+    """What the receiver `me` is told: state and rule, a line each."""
+    script = home / "hear.sh"
+    script.write_text(f"#!/bin/sh\nprintf '%s %s\\n' $NANWATCH_STATE $NANWATCH_RULE 1<>{home}/heard\n")
+    script.chmod(0o755)
+    with ear(home / "heard") as lines:
+        yield lines
+
+
+@pytest.fixture
+def ask(home: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Run `nanwatch daemon` with arguments in this process; return the exit code, stdout and stderr."""
+    del home
+
+    def ask(*arguments: object) -> tuple[int, str, str]:
+        code = main(["daemon", *map(str, arguments)])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return code, captured.out, captured.err
+
+    return ask
+
+
+def configure(home: Path, text: str, mode: int = 0o600) -> None:
+    """Write the config."""
+    path = home / "nanwatch.toml"
+    path.write_text(text)
+    path.chmod(mode)
+
+
+def grow(home: Path, data: bytes = NAN, name: str = "a.log") -> None:
+    """Let a log grow."""
+    with (home / "logs" / name).open("ab") as log:
+        log.write(data)
+
+
+@contextlib.contextmanager
+def started(home: Path, *arguments: str, **more: str) -> Iterator[Serving]:
+    """Run a daemon that follows and says so; it must never say what a programmer would."""
+    with serving(home, *arguments, **more) as daemon:
+        daemon.line(" INFO following ")
+        yield daemon
+    assert "Traceback" not in daemon.text
+
+
+def files(home: Path) -> set[str]:
+    """Return every file and folder in *home*."""
+    return {str(path.relative_to(home)) for path in home.rglob("*")}
+
+
+def one_line(said: str) -> bool:
+    """Tell whether what was said on stderr is one clear line of nanwatch's own."""
+    return said.startswith("nanwatch: ") and said.count("\n") == 1 and said.endswith("\n")
+
+
+def status(ask: Ask, *arguments: str) -> dict[str, Any]:
+    """Return what `daemon status --json` tells, which is as it is promised."""
+    _, out, _ = ask("status", "--json", *arguments)
+
+    def refuse(name: str) -> float:
+        raise AssertionError(f"{name} is no JSON")
+
+    found: dict[str, Any] = json.loads(out, parse_constant=refuse)
+    jsonschema.validate(found, STATUS)
+    return found
+
+
+def until(ask: Ask, is_so: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Ask for the status until *is_so* of it: nothing else tells when the store has changed."""
+    end = time.monotonic() + TIMEOUT
+    while not is_so(found := status(ask)):
+        assert time.monotonic() < end, found
+        time.sleep(0.02)
+    return found
+
+
+def alert(found: dict[str, Any], rule: str = "nan_burst") -> dict[str, Any]:
+    """Return the alert of *rule* that fires."""
+    chosen: dict[str, Any] = next(a for a in found["alerts"] if a["rule"] == rule)
+    return chosen
+
+
+# -- start and end
+
+
+def test_it_tells_what_happens_writes_only_its_store_and_ends_with_0(home: Path, heard: Lines, ask: Ask) -> None:
+    """A log that grows is told of; `status` shows it all; Ctrl-C is an end; all that is left behind is the store."""
+    before = files(home)
+    with started(home) as daemon:
+        grow(home)
+        assert heard.line("") == "firing nan_burst"
+        found = until(ask, lambda found: found["daemon"]["followed"] and found["destinations"])
+        told, text, said = ask("status")
+        began = time.monotonic()
+        assert daemon.end(signal.SIGINT) == 0
+    assert time.monotonic() - began < SECONDS_TO_END
+    assert daemon.text.splitlines()[-1].endswith("INFO stopped")
+    assert (told, said) == (0, "")
+    assert all(word in text for word in ("running", f"process {daemon.process.pid} on ", "nan_burst", "me/command"))
+    assert (found["daemon"]["running"], found["daemon"]["pid"]) == (True, daemon.process.pid)
+    assert [a["rule"] for a in found["alerts"]] == ["nan_loss", "nan_burst"]
+    assert [(d["name"], d["sent"]) for d in found["destinations"]] == [("me/command", 1)]
+    store = {"state", "state/nanwatch", f"state/nanwatch/{FILE}", "state/nanwatch/daemon.lock"}
+    assert files(home) - before == store | {"logs/a.log"}
+    assert [(home / "state/nanwatch" / name).stat().st_mode & 0o077 for name in ("", FILE)] == [0, 0]
+
+    code, text, said = ask("status")
+    assert (code, said, "NOT running" in text, "nan_burst" in text) == (3, "", True, True)
+    assert status(ask)["daemon"]["running"] is False
+
+
+def test_a_second_one_ends_at_once_and_says_who_is_first(home: Path, ask: Ask) -> None:
+    """Two daemons never share a store: the second names the process and the machine of the first, and the store."""
+    with started(home) as daemon:
+        second = run(home, "daemon", XDG_STATE_HOME=str(home / "state"))
+        said = second.stderr.decode()
+        assert (second.returncode, one_line(said)) == (4, True)
+        who = f"process {daemon.process.pid} on {socket.gethostname()} since "
+        assert all(word in said for word in ("another daemon is running", who, str(home / "state/nanwatch")))
+        with started(home, "--state", "other") as other:  # for another store, there may be one
+            assert ask("--state", "other", "status")[0] == ask("status", "--state", "other")[0] == 0
+            assert other.end() == 0
+        assert daemon.end() == 0
+        assert ask("status", "--state", "other")[0] == 3
+
+
+def test_a_slow_receiver_does_not_keep_it(home: Path, heard: Lines) -> None:
+    """It ends in time although a command takes longer, and says that this message will come again; it does."""
+    script = home / "hear.sh"
+    quick = script.read_text()
+    script.write_text(f"#!/bin/sh\nexec 1<>{home}/heard\necho begun $$\nexec sleep 10\n")
+    with started(home) as daemon:
+        grow(home)
+        slow = int(heard.line("begun").split()[1])
+        began = time.monotonic()
+        assert daemon.end() == 0
+        assert time.monotonic() - began < SECONDS_TO_END
+    os.kill(slow, signal.SIGKILL)
+    assert "WARNING stopped while a delivery was under way; it will be repeated" in daemon.text
+    script.write_text(quick)
+    with started(home) as daemon:
+        assert heard.line("") == "firing nan_burst"
+        assert daemon.end() == 0
+
+
+def test_catching_up_does_not_keep_it(home: Path, heard: Lines, ask: Ask) -> None:
+    """It ends in time in the middle of a big log that is new to it, and goes on from there."""
+    with (home / "logs" / "big.log").open("wb") as log:
+        write_yolo(log, size=60_000_000)
+    size = (home / "logs" / "big.log").stat().st_size
+    with started(home) as daemon:
+        until(ask, lambda found: found["daemon"]["followed"])
+        began = time.monotonic()
+        assert daemon.end() == 0
+        assert time.monotonic() - began < SECONDS_TO_END
+    read = status(ask)["daemon"]["bytes_read"]
+    store = open_store(home / "state" / "nanwatch", time.time())
+    assert 0 < read <= store.logs()[0].position.offset < size
+    store.database.close()
+    with started(home) as daemon:
+        assert heard.line("").startswith("firing ")
+        assert daemon.end() == 0
+
+
+# -- reloads
+
+
+def test_a_reload_is_all_or_nothing(home: Path, heard: Lines, ask: Ask) -> None:
+    """A broken config, or one that is gone, is refused in a line and changes nothing; a good one is taken."""
+    config = home / "nanwatch.toml"
+    with started(home) as daemon:
+        configure(home, CONFIG + "[daemon]\nhistory = 'long ago'\n")
+        daemon.tell(signal.SIGHUP)
+        refused = daemon.line("ERROR")
+        assert refused.partition(" ERROR ")[2] == (
+            "the config was not reloaded: nanwatch.toml: daemon.history: "
+            "expected a duration such as '10m' or '1h 30m', found 'long ago'"
+        )
+        config.unlink()
+        daemon.tell(signal.SIGHUP)
+        assert daemon.line("ERROR").endswith("the config was not reloaded: nanwatch.toml: no such file")
+        grow(home)
+        assert heard.line("") == "firing nan_burst"
+
+        other = "[receivers.you]\ncommand = ['./hear.sh']\nruns = ['*/b.log*']\n[daemon]\nmetrics = '127.0.0.1:0'\n"
+        configure(home, CONFIG + other)
+        daemon.tell(signal.SIGHUP)
+        assert daemon.line("WARNING").endswith("daemon.metrics: what is new holds from the next start on")
+        assert daemon.line("INFO following").endswith("; telling me/command, you/command")
+        grow(home, name="b.log")
+        assert [heard.line(""), heard.line("")] == ["firing nan_burst"] * 2
+        found = until(ask, lambda found: len(found["destinations"]) == 2)
+        assert [d["sent"] for d in found["destinations"]] == [2, 1]
+        assert daemon.end() == 0
+    assert daemon.text.count("\n") == 6
+
+
+# -- what people ask for
+
+
+def test_people_speak_to_the_daemon(home: Path, heard: Lines, ask: Ask) -> None:
+    """Acknowledgements and silences show within seconds, and what is silenced is told once that ends."""
+    with started(home) as daemon:
+        grow(home)
+        heard.line("firing nan_burst")
+        known = alert(until(ask, lambda found: len(found["alerts"]) == 2))["id"]
+        assert ask("ack", known[:4]) == (0, f"acknowledged: nan_burst of {home}/logs/a.log\n", "")
+        until(ask, lambda found: "acknowledged" in alert(found)["suppressed"])
+        assert ask("ack", "--undo", known)[:2] == (0, f"no longer acknowledged: nan_burst of {home}/logs/a.log\n")
+        until(ask, lambda found: not alert(found)["suppressed"])
+
+        code, out, said = ask("silence", "--run", "*/b.log*", "--for", "2h", "--comment", "known")
+        assert (code, said) == (0, "")
+        assert out.startswith("silence 1 holds until ")
+        assert out.endswith("; end it with: nanwatch daemon unsilence 1\n")
+        until(ask, lambda found: len(found["silences"]) == 1)
+        grow(home, name="b.log")
+        until(ask, lambda found: len(found["alerts"]) == 4)
+        quiet = [a["suppressed"] for a in status(ask)["alerts"] if a["log"].endswith("b.log")]
+        assert all(any(reason.startswith("silenced") for reason in reasons) for reasons in quiet)
+        assert "known" in ask("status")[1]
+        assert ask("unsilence", 1) == (0, "silence 1 ended\n", "")
+        assert heard.line("") == "firing nan_burst"
+        assert daemon.end() == 0
+    assert heard.text.count("\n") == 2
+
+
+def test_people_speak_to_a_daemon_that_does_not_run(home: Path, heard: Lines, ask: Ask) -> None:
+    """What is asked between two daemons is taken up by the next one; it is said that none runs."""
+    with started(home) as daemon:
+        grow(home)
+        heard.line("firing nan_burst")
+        assert daemon.end() == 0
+    idle = "nanwatch: no daemon is running: it will be taken up when one starts\n"
+    assert ask("ack", alert(status(ask))["id"])[::2] == (0, idle)
+    assert ask("silence", "--rule", "nan_*", "--forever")[1:] == (
+        "silence 1 holds until it is ended; end it with: nanwatch daemon unsilence 1\n", idle,
+    )  # fmt: skip
+    assert ask("silence", "--all", "--until", "2999-12-24T08:00")[1].startswith("silence 2 holds until 2999-12-24 08:0")
+    assert ask("unsilence", 2)[0] == 0
+    assert [(s["rule"], s["run"], s["ends_at"]) for s in status(ask)["silences"]] == [("nan_*", "*", None)]
+    with started(home) as daemon:
+        found = until(ask, lambda found: "acknowledged" in alert(found)["suppressed"])
+        assert any(reason.startswith("silenced") for reason in alert(found, "nan_loss")["suppressed"])
+        assert daemon.end() == 0
+
+
+def test_what_people_cannot_ask_for(home: Path, heard: Lines, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is wrong is one line and exit code 2; before any daemon has run, there is nothing to speak to."""
+    for part in (["status"], ["ack", "3f"], ["silence", "--all"], ["unsilence", "1"]):
+        code, out, said = ask(*part)
+        assert (code, out, one_line(said), "no daemon is running, and none has been" in said) == (3, "", True, True)
+    assert not (home / "state").exists()
+    with started(home) as daemon:
+        grow(home)
+        heard.line("firing nan_burst")
+        assert daemon.end() == 0
+    for arguments, words in [
+        (["ack", "nothing"], "no alert that fires has an id that begin"),
+        (["ack", ""], "2 alerts have ids that begin with"),
+        (["silence"], "name a --rule or a --run, or say --all"),
+        (["silence", "--for", "2h"], "name a --rule or a --run, or say --all"),
+        (["silence", "--all", "--for", "soon"], "--for: expected a duration such as 2h or 30m, found 'soon'"),
+        (["silence", "--all", "--for", "0s"], "--for: expected a duration"),
+        (["silence", "--all", "--for", "9" * 400 + "d"], "--for: expected a duration"),
+        (["silence", "--all", "--until", "soon"], "--until: expected a time such as 2026-12-24T08:00, found 'soon'"),
+        (["silence", "--all", "--until", "2020-01-01"], "--until: 2020-01-01 is in the past"),
+        (["silence", "--all", "--until", "0001-01-01"], "--until: "),
+        (["silence", "--all", "--until", "2999-01-01", "--forever"], "not allowed with"),
+        (["silence", "--all", "--comment", "\udcff"], "--comment: not a text"),
+        (["silence", "--run", "\udcff"], "--run: not a text"),
+        (["silence", "--all", "--severity", "bad"], "invalid choice"),
+        (["unsilence", "7"], "no silence 7 holds"),
+        (["unsilence", 10**30], "no silence 1000"),
+        (["unsilence", "x"], "invalid int value"),
+        (["status", "--state", "~no-such-user/x"], "--state: '~no-such-user/x': nobody here has such a home folder"),
+        (["status", "--config", "gone.toml"], "gone.toml: no such file"),
+    ]:
+        code, out, said = ask(*arguments)
+        assert (code, out, one_line(said)) == (2, "", True), (arguments, said)
+        assert words in said
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert ask("silence", "--all")[0] == 0
+    assert status(ask)["silences"][0]["created_by"] == f"user {os.getuid()}"
+
+
+# -- test-notify
+
+
+def test_a_test_message_goes_to_every_receiver_or_to_those_named(home: Path, heard: Lines, ask: Ask) -> None:
+    """What arrives is told for each destination; one that fails makes exit code 1; no store is made."""
+    web = WebServer(Answer(204), Answer(401, body=b"no such hook: /hook-of-ana"))
+    with web:
+        url = f"json://{web.address}/hook-of-ana"
+        configure(home, CONFIG + f"[receivers.web]\nurls = ['{url}']\n[receivers.bad]\ncommand = ['sh', '-c', 'exit 3']\n")
+        assert ask("test-notify", "me", "web") == (0, "me/command: sent\nweb/json: sent\n", "")
+        assert heard.line("") == "test "
+        assert "test" in web.wait_for(1)[0].body.decode()
+        code, out, said = ask("test-notify", "--json")
+    assert (code, said) == (1, "")
+    assert json.loads(out) == [
+        {"destination": "me/command", "outcome": "sent", "reason": ""},
+        {"destination": "web/json", "outcome": "rejected", "reason": "401 from the server: no such hook: /***"},
+        {"destination": "bad/command", "outcome": "later", "reason": "exit code 3"},
+    ]
+    assert ask("test-notify", "bad")[:2] == (1, "bad/command: later: exit code 3\n")
+    assert ask("test-notify", "you", "me") == (2, "", "nanwatch: no receiver you (known: bad, me, web)\n")
+    configure(home, "")
+    code, out, said = ask("test-notify")
+    assert (code, out, one_line(said), "the config names no receiver" in said) == (2, "", True, True)
+    assert not (home / "state").exists()
+
+
+# -- its own log
+
+
+def test_its_own_log_may_be_rotated_under_it(home: Path, ask: Ask) -> None:
+    """Renamed, it goes on in a new file; where none can be made, on stderr; options stand before or after `run`."""
+    (home / "own").mkdir()
+    own, old, log = home / "own", home / "old", home / "own" / "nanwatch.log"
+    with serving(home, "--log-file", str(log), "--log-level", "warning", "--state", "here", "run") as daemon:
+        until(lambda *arguments: ask("--state", "here", *arguments) if log.exists() else (3, EMPTY, ""), is_running)
+        reload_with(home, daemon, "broken")
+        wait_for_line(log, "ERROR the config was not reloaded")
+        log.rename(own / "nanwatch.log.1")
+        reload_with(home, daemon, "broken")
+        wait_for_line(log, "ERROR the config was not reloaded")
+        own.rename(old)
+        reload_with(home, daemon, "broken")
+        daemon.line("ERROR the config was not reloaded")
+        own.mkdir()
+        reload_with(home, daemon, "broken")
+        wait_for_line(log, "ERROR the config was not reloaded")
+        assert daemon.end() == 0
+    assert daemon.text.count("\n") == 1
+    assert sorted(path.name for path in old.iterdir()) == ["nanwatch.log", "nanwatch.log.1"]
+    assert all(path.read_text().count("\n") == 1 for path in (log, *old.iterdir()))
+    assert not (home / "state").exists()
