@@ -109,7 +109,8 @@ class Store:
         found = []
         for path, position, state, grew_at in rows:
             try:
-                found.append(SavedLog(_text(path), Position.from_json(json.loads(position)), state, grew_at))
+                place = Position.from_json(json.loads(position))
+                found.append(SavedLog(_text(path), place, _text(state), grew_at))
             except ValueError:
                 continue
         return found
@@ -124,7 +125,7 @@ class Store:
         answered: Iterable[int] = (),
     ) -> None:
         """Write how far *logs* were read, what that showed, and who is to be told; *answered* requests go."""
-        log_rows = [(_cell(s.path), json.dumps(s.position.to_json()), s.state, s.grew_at) for s in logs]
+        log_rows = [(_cell(s.path), json.dumps(s.position.to_json()), _cell(s.state), s.grew_at) for s in logs]
         run_rows = [(_cell(run.id), _cell(run.log), dump(run)) for run in runs]
         alert_rows = [(a.id, _cell(run.log), _cell(run.id), a.state, dump(a), now) for run, a in alerts]
         news_rows = [(t.destination, t.alert, t.reason, now, t.due) for t in news]

@@ -12,7 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
@@ -36,6 +36,7 @@ group_wait = 0
 group_wait_critical = 0
 """
 SECONDS_TO_END = 5.0
+T = TypeVar("T")
 Ask = Callable[..., tuple[int, str, str]]
 
 _TEXT, _TIME = {"type": "string"}, {"type": ["string", "null"], "pattern": r"^\d{4}-\d\d-\d\dT.*\+00:00$"}
@@ -172,11 +173,21 @@ def status(ask: Ask, *arguments: str) -> dict[str, Any]:
 
 def until(ask: Ask, is_so: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     """Ask for the status until *is_so* of it: nothing else tells when the store has changed."""
+    return eventually(lambda: status(ask), is_so)
+
+
+def eventually(look: Callable[[], T], is_so: Callable[[T], object]) -> T:
+    """Look again and again, where nothing tells of a change, and return what is found once *is_so* of it."""
     end = time.monotonic() + TIMEOUT
-    while not is_so(found := status(ask)):
+    while not is_so(found := look()):
         assert time.monotonic() < end, found
         time.sleep(0.02)
     return found
+
+
+def written(path: Path, words: str) -> None:
+    """Wait until *words* stand in the file at *path*."""
+    eventually(lambda: path.read_text() if path.exists() else "", lambda text: words in text)
 
 
 def alert(found: dict[str, Any], rule: str = "nan_burst") -> dict[str, Any]:
@@ -234,14 +245,15 @@ def test_a_slow_receiver_does_not_keep_it(home: Path, heard: Lines) -> None:
     script = home / "hear.sh"
     quick = script.read_text()
     script.write_text(f"#!/bin/sh\nexec 1<>{home}/heard\necho begun $$\nexec sleep 10\n")
-    with started(home) as daemon:
-        grow(home)
+    grow(home)
+    with serving(home, "--log-level", "warning", "run") as daemon:
         slow = int(heard.line("begun").split()[1])
         began = time.monotonic()
         assert daemon.end() == 0
         assert time.monotonic() - began < SECONDS_TO_END
     os.kill(slow, signal.SIGKILL)
-    assert "WARNING stopped while a delivery was under way; it will be repeated" in daemon.text
+    assert " WARNING stopped while a delivery was under way; it will be repeated\n" in daemon.text
+    assert "Traceback" not in daemon.text
     script.write_text(quick)
     with started(home) as daemon:
         assert heard.line("") == "firing nan_burst"
@@ -401,7 +413,9 @@ def test_a_test_message_goes_to_every_receiver_or_to_those_named(home: Path, hea
     web = WebServer(Answer(204), Answer(401, body=b"no such hook: /hook-of-ana"))
     with web:
         url = f"json://{web.address}/hook-of-ana"
-        configure(home, CONFIG + f"[receivers.web]\nurls = ['{url}']\n[receivers.bad]\ncommand = ['sh', '-c', 'exit 3']\n")
+        configure(
+            home, CONFIG + f"[receivers.web]\nurls = ['{url}']\n[receivers.bad]\ncommand = ['sh', '-c', 'exit 3']\n"
+        )
         assert ask("test-notify", "me", "web") == (0, "me/command: sent\nweb/json: sent\n", "")
         assert heard.line("") == "test "
         assert "test" in web.wait_for(1)[0].body.decode()
@@ -423,25 +437,158 @@ def test_a_test_message_goes_to_every_receiver_or_to_those_named(home: Path, hea
 # -- its own log
 
 
-def test_its_own_log_may_be_rotated_under_it(home: Path, ask: Ask) -> None:
+def test_its_own_log_may_be_rotated_under_it(home: Path) -> None:
     """Renamed, it goes on in a new file; where none can be made, on stderr; options stand before or after `run`."""
-    (home / "own").mkdir()
     own, old, log = home / "own", home / "old", home / "own" / "nanwatch.log"
-    with serving(home, "--log-file", str(log), "--log-level", "warning", "--state", "here", "run") as daemon:
-        until(lambda *arguments: ask("--state", "here", *arguments) if log.exists() else (3, EMPTY, ""), is_running)
-        reload_with(home, daemon, "broken")
-        wait_for_line(log, "ERROR the config was not reloaded")
+    own.mkdir()
+    with serving(home, "--log-file", str(log), "--state", "here", "run") as daemon:
+        written(log, " INFO following ")
+        configure(home, "[daemon]\nhistory = 1979-05-27\n")
         log.rename(own / "nanwatch.log.1")
-        reload_with(home, daemon, "broken")
-        wait_for_line(log, "ERROR the config was not reloaded")
+        daemon.tell(signal.SIGHUP)
+        written(log, " ERROR the config was not reloaded")
         own.rename(old)
-        reload_with(home, daemon, "broken")
-        daemon.line("ERROR the config was not reloaded")
+        daemon.tell(signal.SIGHUP)
+        daemon.line(" ERROR the config was not reloaded")
         own.mkdir()
-        reload_with(home, daemon, "broken")
-        wait_for_line(log, "ERROR the config was not reloaded")
         assert daemon.end() == 0
     assert daemon.text.count("\n") == 1
-    assert sorted(path.name for path in old.iterdir()) == ["nanwatch.log", "nanwatch.log.1"]
-    assert all(path.read_text().count("\n") == 1 for path in (log, *old.iterdir()))
+    assert [path.read_text().count("\n") for path in (log, old / "nanwatch.log", old / "nanwatch.log.1")] == [1, 1, 1]
     assert not (home / "state").exists()
+
+
+# -- metrics
+
+
+def test_prometheus_is_answered(home: Path, heard: Lines) -> None:
+    """The port that the config names answers while the daemon runs, and no longer."""
+    configure(home, CONFIG + "[daemon]\nmetrics = '127.0.0.1:0'\n")
+    with started(home) as daemon:
+        port = int(daemon.text.partition("metrics on port ")[2].split()[0])
+        grow(home)
+        heard.line("firing nan_burst")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=TIMEOUT) as answer:
+            told = answer.read().decode()
+        assert daemon.end() == 0
+    assert "nan_burst" in told
+    with socket.socket() as caller:
+        assert caller.connect_ex(("127.0.0.1", port)) != 0
+
+
+# -- secrets
+
+
+def test_nobody_sees_a_secret(home: Path, heard: Lines, ask: Ask) -> None:
+    """Neither its arguments, nor its log at its most talkative, nor its status, nor its store holds one."""
+    password, token, hook = "hunter2-of-ana", "tok-3f9a77c1", "hook-77c13f9a"
+    secrets = [password, token, hook]
+    (home / "hook.url").write_text(f"json://127.0.0.1:{{port}}/{hook}\n")
+    web = WebServer(Answer(401, body=f"bad {token} at /{hook} of {password}".encode()))
+    with web:
+        (home / "hook.url").write_text(f"json://{web.address}/{hook}\n")
+        urls = [f"json://ana:${{PASSWORD}}@{web.address}/${{TOKEN}}", "file:hook.url"]
+        configure(home, CONFIG + f"[receivers.web]\nurls = {urls}\n", mode=0o644)
+        before = files(home)
+        with started(home, "--log-level", "debug", PASSWORD=password, TOKEN=token) as daemon:
+            grow(home)
+            heard.line("firing nan_burst")
+            bodies = [request.body.decode() for request in web.wait_for(2)]
+            shown = [daemon.line("ERROR web/json"), daemon.line("ERROR web/json")]
+            until(ask, lambda found: sum(d["failed"] for d in found["destinations"]) == 2)
+            seen = Path(f"/proc/{daemon.process.pid}/cmdline").read_text()
+            seen += "".join(ask("status")[1]) + "".join(ask("status", "--json")[1])
+            (home / "hook.url").unlink()
+            daemon.tell(signal.SIGHUP)
+            assert daemon.line("ERROR the config").endswith(f"{home}/hook.url: no such file or directory")
+            stored = b"".join(path.read_bytes() for path in (home / "state/nanwatch").iterdir()).decode("latin-1")
+            assert daemon.end() == 0
+    assert all("nan_burst" in body for body in bodies)
+    assert all("401 from the server: bad *** at /*** of ***" in line for line in shown)
+    assert "***" in seen
+    stored += (home / "state/nanwatch" / FILE).read_bytes().decode("latin-1")
+    assert "nan_burst" in stored
+    for text in (seen, stored, daemon.text):
+        assert not [secret for secret in secrets if secret in text]
+    assert "others may read it" not in daemon.text
+    assert {path.partition("/")[0] for path in files(home) - before} == {"state", "logs"}
+
+
+def test_a_config_with_secrets_that_others_may_read_gets_a_warning(home: Path) -> None:
+    """It says how to mend that, at a reload too; what is no secret, and what only its owner may read, is fine."""
+    secret = "[receivers.web]\nurls = ['json://ana:hunter2-of-ana@127.0.0.1/']\n"
+    configure(home, "[receivers.fleet]\nalertmanager = ['http://127.0.0.1:1']\n", mode=0o644)
+    with started(home) as daemon:
+        configure(home, secret, mode=0o640)
+        daemon.tell(signal.SIGHUP)
+        warning = daemon.line("")
+        daemon.line("following")
+        configure(home, secret)
+        daemon.tell(signal.SIGHUP)
+        daemon.line("following")
+        assert daemon.end() == 0
+    assert warning.partition(" WARNING ")[2] == "nanwatch.toml holds secrets and others may read it: chmod 600 it"
+    assert daemon.text.count("WARNING") == 1
+    assert "hunter2" not in daemon.text
+
+
+# -- what keeps it from starting
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("[receivers.x]\nurls = ['slack://${NO_SUCH_TOKEN}']", "nanwatch.toml: receivers.x.urls[0]: the environment "
+         "variable NO_SUCH_TOKEN is not set"),
+        ("[receivers.x]\nurls = ['file:gone.url']", "nanwatch.toml: receivers.x.urls[0]: "),
+        ("[receivers.x]\nurls = ['nosuchservice://hunter2/']", "nanwatch.toml: receivers.x.urls[0]: "),
+        ("[receivers.x]\nurls = ['hunter2']", "nanwatch.toml: receivers.x.urls[0]: "),
+        ("[receivers.x]\nurls = ['']", "nanwatch.toml: receivers.x.urls[0]: "),
+        ("[receivers.x]\nalertmanager = ['ftp://hunter2/']", "nanwatch.toml: receivers.x.alertmanager[0]: "),
+        ("[receivers.x]\nurl = 'slack://hunter2'", "nanwatch.toml: receivers.x.url: no such setting"),
+        ("[daemon]\nmetrics = 'nonsense'", "nanwatch.toml: daemon.metrics: 'nonsense' is not an address"),
+        ("[daemon]\nmetrics = '127.0.0.1:IN_USE'", "nanwatch.toml: daemon.metrics: 127.0.0.1:"),
+        ("logs = ['-']", "standard input"),
+        ("logs = [", "nanwatch.toml: "),
+    ],
+)  # fmt: skip
+def test_a_config_that_cannot_be_used_starts_nothing(home: Path, ask: Ask, config: str, words: str) -> None:
+    """It is one line that says where, never what the secret was, and exit code 2; nobody is told of anything."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        configure(home, CONFIG + config.replace("IN_USE", str(other.getsockname()[1])) if config[0] == "[" else config)
+        code, out, said = ask("--log-file", "own.log")
+    assert (code, out, one_line(said)) == (2, "", True), said
+    assert words in said
+    assert "hunter2" not in said
+    assert not (home / "own.log").exists() or "following" not in (home / "own.log").read_text()
+    assert (home / "state").exists() is ("IN_USE" in config)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--state", "nanwatch.toml"], "nanwatch.toml: "),
+        (["--state", "nanwatch.toml/x"], "nanwatch.toml/x: not a directory"),
+        (["--state", "/proc/nanwatch"], "/proc/nanwatch: no such file or directory"),
+        (["--state", "~no-such-user"], "--state: "),
+        (["--log-file", "logs"], "logs: is a directory"),
+        (["--log-file", "gone/own.log"], "gone/own.log: no such file or directory"),
+        (["--log-level", "loud"], "--log-level: invalid choice: 'loud'"),
+        (["--config", "gone.toml"], "gone.toml: no such file"),
+        (["dance"], "invalid choice: 'dance'"),
+    ],
+)
+def test_what_cannot_be_used_is_told_in_a_line(home: Path, ask: Ask, arguments: list[str], words: str) -> None:
+    """A folder, a file or a word that will not do is one line and exit code 2, and nothing is written."""
+    before = files(home)
+    code, out, said = ask(*arguments)
+    assert (code, out, one_line(said)) == (2, "", True), said
+    assert words in said
+    assert files(home) == before
+
+
+def test_a_folder_that_is_gone(home: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Started without a config in a folder that was deleted, it says so."""
+    (home / "away").mkdir()
+    monkeypatch.chdir(home / "away")
+    (home / "away").rmdir()
+    assert ask() == (2, "", "nanwatch: the folder in which this was started is gone\n")

@@ -30,7 +30,7 @@ def reference(tmp_path: Path) -> Reference:
 @pytest.mark.timeout(60 + 5 * KILLS)
 def test_kills_at_random_instants_lose_nothing_and_announce_nothing_twice() -> None:
     """Every alert arrives everywhere; a message comes again only with its own key and as often as it was cut short."""
-    report = run(KILLS, seed=7, longest=0.4)
+    report = run(KILLS, seed=7, longest=0.3)
     assert not report.lost
     assert not report.defects
     assert report.arrived == report.expected > 0

@@ -28,6 +28,7 @@ from nanwatch.model.alert import SEVERITIES
 from nanwatch.model.news import AlertFacts, Message, News
 from nanwatch.notify.base import Outcome
 from nanwatch.notify.via_command import one_line
+from nanwatch.secret import Redactor
 
 _LIFE = 15 * 60.0
 """Seconds that an alert is told to last: it ends by itself when nobody says any more that it fires."""
@@ -59,6 +60,7 @@ class AlertmanagerNotifier:
         host = parts.netloc.rpartition("@")[2]
         self._url = f"{parts.scheme}://{host}{quote(parts.path.rstrip('/'), safe='/%')}/api/v2/alerts"
         self._headers = {"Content-Type": "application/json", "User-Agent": "nanwatch"} | _login(parts)
+        self._redact = Redactor([url])
         self._proxies: dict[str, str] | None = {} if _is_loopback(parts.hostname or "") else None
 
     def send(self, message: Message) -> Outcome:
@@ -102,7 +104,7 @@ class AlertmanagerNotifier:
             return Outcome("sent")
         except HTTPError as reply:
             with reply:
-                return _refusal(reply, self._clock.now())
+                return _refusal(reply, self._clock.now(), self._redact)
 
 
 # -- alerts as the API takes them
@@ -345,18 +347,17 @@ class _Https(HTTPSHandler):
 # -- what became of it
 
 
-def _refusal(reply: HTTPError, now: float) -> Outcome:
-    """Return what an answer other than success means."""
-    said = _said(reply.read(_LONGEST_REPLY))
-    reason = one_line(f"HTTP {reply.code} {reply.reason}") + (f": {said}" if said else "")
+def _refusal(reply: HTTPError, now: float, redact: Redactor) -> Outcome:
+    """Return what an answer other than success means; its words may repeat what they were sent."""
+    said = _said(redact(reply.read(_LONGEST_REPLY).decode("utf-8", "replace")))
+    reason = one_line(redact(f"HTTP {reply.code} {reply.reason}")) + (f": {said}" if said else "")
     if reply.code in _LATER or reply.code >= 500:
         return Outcome("later", reason, _retry_after(reply.headers.get("Retry-After"), now))
     return Outcome("refused" if reply.code in _REFUSED else "rejected", reason)
 
 
-def _said(body: bytes) -> str:
+def _said(text: str) -> str:
     """Return the server's own words: a JSON string, the message of a JSON object, or plain text."""
-    text = body.decode("utf-8", "replace")
     try:
         told = json.loads(text)
     except (ValueError, RecursionError):

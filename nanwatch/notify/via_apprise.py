@@ -83,7 +83,7 @@ class AppriseNotifier:
         self._hanging = [thread for thread in self._hanging if thread.is_alive()]
         if len(self._hanging) >= _MOST_HANGING:
             return Outcome("later", f"{len(self._hanging)} earlier messages still wait for an answer")
-        attempt = _Attempt(self._timeout)
+        attempt = _Attempt(self._timeout, self._redact)
         thread = Thread(target=_deliver, args=(self._service, message, attempt), name=self.name, daemon=True)
         try:
             thread.start()
@@ -285,9 +285,9 @@ class _Stop(OSError):
 class _Attempt:
     """One delivery: until when it may last, what the other side answered, and what went wrong."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, redact: Redactor) -> None:
         self.is_sent = False
-        self._timeout, self._end = timeout, time.monotonic() + timeout
+        self._timeout, self._end, self._redact = timeout, time.monotonic() + timeout, redact
         self._found: list[Outcome] = []
         self._heard = ""
         self._complaint = ""
@@ -322,6 +322,7 @@ class _Attempt:
 
     def answered(self, status: int, said: str, retry_after: float | None) -> None:
         """Take note of the answer to an HTTP request."""
+        said = self._quoted(said)
         reason = f"{status} from the server" + (f": {said}" if said else "")
         if 200 <= status < 300:
             self._heard = f"{reason} (not what it says when it takes a message)"
@@ -340,6 +341,7 @@ class _Attempt:
 
     def replied(self, code: int, said: str) -> None:
         """Take note of a mail server's reply."""
+        said = self._quoted(said)
         reason = f"{code} from the mail server" + (f": {said}" if said else "")
         if 400 <= code < 500:
             self._found.append(Outcome("later", reason))
@@ -355,7 +357,11 @@ class _Attempt:
 
     def complained(self, text: str) -> None:
         """Take note of what Apprise itself says."""
-        self._complaint = one_line(text)[:_QUOTED]
+        self._complaint = self._quoted(text)
+
+    def _quoted(self, text: str) -> str:
+        """Return the start of *text* as a line; secrets go first, lest half of one is left at its end."""
+        return one_line(self._redact(text))[:_QUOTED]
 
 
 _current: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
@@ -443,7 +449,7 @@ def _hearing(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
             attempt.failed(error)
             raise
         if name == "getreply":
-            attempt.replied(result[0], _line(result[1]))
+            attempt.replied(result[0], bytes(result[1]).decode("utf-8", "replace"))
         return result
 
     return heard
@@ -463,17 +469,13 @@ def _told(content: bytes) -> dict[str, Any]:
 
 
 def _quote(told: dict[str, Any]) -> str:
-    """Return in a line what the server says is wrong."""
+    """Return what the server says is wrong."""
     for name in ("description", "error", "message", "detail"):
         said = told.get(name)
         said = said.get("message") if isinstance(said, dict) else said
         if isinstance(said, str) and said.strip():
-            return one_line(said)[:_QUOTED]
+            return said
     return ""
-
-
-def _line(said: object) -> str:
-    return one_line(said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said))[:_QUOTED]
 
 
 def _retry_after(headers: Any, told: dict[str, Any]) -> float | None:
@@ -513,7 +515,7 @@ def _meaning(cause: BaseException) -> Outcome | None:
     """Return what a single error means, the wrappings of others left aside."""
     from requests import exceptions
 
-    not_an_address = (exceptions.InvalidURL, exceptions.InvalidHeader, exceptions.MissingSchema, OverflowError)
+    never_sent = (exceptions.InvalidURL, exceptions.InvalidHeader, exceptions.MissingSchema, OverflowError)
     if isinstance(cause, TimeoutError | exceptions.Timeout):
         return Outcome("later")
     if isinstance(cause, ssl.SSLCertVerificationError):
@@ -522,10 +524,10 @@ def _meaning(cause: BaseException) -> Outcome | None:
         return Outcome(
             "later", f"no secure connection: {one_line(cause.reason or 'refused').lower().replace('_', ' ')}"
         )
-    if isinstance(cause, not_an_address):
-        return Outcome("rejected", "its address is none that can be reached")
+    if isinstance(cause, never_sent):
+        return Outcome("rejected", "its address or its headers are none that can be sent")
     if isinstance(cause, smtplib.SMTPNotSupportedError) or type(cause) is smtplib.SMTPException:
-        return Outcome("rejected", _line(cause))  # no login, or no encryption, that both sides know
+        return Outcome("rejected", one_line(str(cause)))  # no login, or no encryption, that both sides know
     if isinstance(cause, socket.gaierror) or (isinstance(cause, OSError) and cause.errno and cause.strerror):
         return Outcome("later", one_line(str(cause.strerror)).lower())
     if isinstance(cause, ConnectionError | smtplib.SMTPServerDisconnected):

@@ -299,7 +299,7 @@ class Follower:
     def _open_grown_copy(self, position: Position) -> OpenFile | None:
         """Open the file behind the path if it is a grown copy of the one that was read up to *position*."""
         new = OpenFile(self.path, self._room)
-        if not self._is_held(new.key) and new.key not in self._left and _is_at(new, position):
+        if not self._is_known(self.path, new.key) and _is_at(new, position):
             return new
         new.close()
         return None
@@ -420,7 +420,7 @@ class Follower:
         """Find the file that was read up to *resume*: here, under another name, or copied; in this order."""
         with suppress(FileNotFoundError):
             new = OpenFile(self.path, self._room)
-            if not self._is_held(new.key) and _is_at(new, resume):
+            if not self._is_known(self.path, new.key) and _is_at(new, resume):
                 if new.key != resume.key and (moved := self._open_moved(resume)):
                     self._keep(moved)
                 return new

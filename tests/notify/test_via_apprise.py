@@ -426,10 +426,17 @@ def test_mail_without_the_encryption_it_wants() -> None:
         assert server.logins == []
 
 
-def test_address_that_is_none() -> None:
-    """An address that nobody can have stays wrong until somebody mends it."""
-    outcome = send(f"json://{'a' * 70}.example.org")
-    assert outcome == Outcome("rejected", "its address is none that can be reached")
+def test_header_that_is_none() -> None:
+    """What can never be sent stays wrong until somebody mends it."""
+    outcome = send("json://127.0.0.1/?+X-Own=a%0Ab")
+    assert outcome == Outcome("rejected", "its address or its headers are none that can be sent")
+
+
+@pytest.mark.parametrize("length", range(90, 125))
+def test_secret_at_the_end_of_a_quotation(server: WebServer, length: int) -> None:
+    """Where the server's words are cut, no half of a secret is left."""
+    server.answers = [Answer(403, body=b"x" * length + b" s3cr3t-path")]
+    assert "s3c" not in send(f"json://{server.address}/s3cr3t-path").reason
 
 
 # -- the URL, and the rest of the process
