@@ -373,3 +373,67 @@ def test_a_pipe_that_cannot_be_read() -> None:
     assert list(watch.look()) == []
     assert watch.at_end
     assert watch.problems
+
+
+# -- for the daemon: go on where it was left, a bit at a time
+
+
+def test_it_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    """A watch that is given what another one kept reads only what came since, and knows all that was before."""
+    data, facts = yolo_story()
+    path = tmp_path / "x.log"
+    path.write_bytes(data[: len(data) // 2])
+    first = Scene(tmp_path)
+    list(first.watch.look())
+    kept = first.watch.keep(path)
+    assert kept is not None
+    first.watch.close()
+    path.write_bytes(data)
+    clock, wake = ManualClock(START), ManualWake()
+    tailer = Tailer([tmp_path / "*.log"], wake, clock=clock, positions={path: kept.position})
+    second = Watch(tailer, Config(), clock, kept={path: kept})
+    list(second.look())
+    assert second.bytes_read == len(data) - len(data) // 2
+    assert second.pipelines[path].runs[-1].nan_batches == facts["nan_batches"]
+    second.close()
+
+
+def test_a_look_of_a_service_takes_no_longer_than_its_turn(tmp_path: Path) -> None:
+    """What is left is read in the next looks, each log in its turn; it comes to the same."""
+
+    class Ticking(ManualClock):
+        def steady(self) -> float:
+            self.advance(0.3)
+            return super().steady()
+
+    data, facts = yolo_story()
+    for name in "abc":
+        (tmp_path / f"{name}.log").write_bytes(data)
+    clock = Ticking(START)
+    tailer = Tailer([tmp_path / "*.log"], ManualWake(), clock=clock, chunk_size=4096)
+    watch = Watch(tailer, Config(), clock, turn_s=1.0, find=lambda paths: dict.fromkeys(paths, None))
+    looks, seen = 0, []
+    while not watch.is_live:
+        before = watch.bytes_read
+        list(watch.look())
+        looks += 1
+        seen.append(watch.bytes_read - before)
+        assert watch.bytes_read - before <= 5 * 4096
+    assert looks > 10
+    assert {p.name: w.runs[-1].nan_batches for p, w in watch.pipelines.items()} == dict.fromkeys(
+        ("a.log", "b.log", "c.log"), facts["nan_batches"]
+    )
+    assert watch.bytes_read == 3 * len(data)
+    watch.close()
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_is_set_is_no_silence(scene: Scene, hours: int) -> None:
+    """Neither a step forward nor one back is a stall; silence is measured on from where it was."""
+    scene.write(bars(1, "0.5", "0.4", total=10))
+    scene.look()
+    scene.clock.step(3600.0 * hours)
+    assert scene.alerts() == []
+    assert scene.watch.clock_step == 3600.0 * hours
+    silence = scene.watch.pipelines[scene.folder / "x.log"].runs[-1].silence
+    assert silence == pytest.approx(1.0)
