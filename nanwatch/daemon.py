@@ -25,8 +25,8 @@ from nanwatch.keeping import Keeping
 from nanwatch.model.alert import Alert
 from nanwatch.model.health import Health
 from nanwatch.notify.receivers import Destination, open_destinations, secrets_of
+from nanwatch.redaction import Redactor
 from nanwatch.rules.base import make_rules
-from nanwatch.secret import Redactor
 from nanwatch.store import Store
 from nanwatch.tail.discover import Discovery
 from nanwatch.tail.tailer import Tailer
@@ -38,7 +38,7 @@ _TURN_S = 1.0
 """So long one look may take: then what it showed is saved, and signals are answered."""
 _HEALTH_S = 5.0
 _PRUNE_S = 3600.0
-_DRAIN_S = 4.0
+_DRAIN_S = 3.0
 _NATIVE_S, _POLLED_S = 10.0, 2.0
 """Seconds after which every log is looked at anyway, where events wake us and where they cannot."""
 
@@ -96,11 +96,14 @@ class Service:
         self._looked_at = self._told_at = self._pruned_at = float("-inf")
         self._problems: set[str] = set()
         self._keeping = Keeping(store, clock)
-        kept = self._keeping.kept()
-        old = clock.now() - setup.config.daemon.history
-        stale = [path for path, log in kept.items() if log.grew_at < old]
-        self._telling = Telling(clock, kept, stale, is_first_start=store.is_new)
-        store.reset_destinations()
+        kept, again = self._keeping.kept()
+        stale = {path for path, log in kept.items() if _is_stale(path, log, clock.now() - setup.config.daemon.history)}
+        is_first = self._is_first_start = not store.has_looked
+        hushed = again | (kept.keys() - stale if is_first else set())
+        self._telling = Telling(clock, kept.keys() | again, stale, hushed, is_first=is_first)
+        anew, lost = store.mend()
+        if anew or lost:
+            log.error("of another version: %d messages are made anew, %d pieces of news are lost", anew, lost)
         self._use(setup, kept, None)
 
     # -- life
@@ -126,13 +129,14 @@ class Service:
                 self._telling.take(run, notice, self._watch)
         if self._watch.clock_step:
             log.warning("the clock was set by %+.0f s, or the machine was suspended", self._watch.clock_step)
-        if self._store.database.changed_outside():
-            self._ask_people()
         steady = self._clock.steady()
+        if self._has_been_asked():
+            self._told_at = float("-inf")  # before a courier tells what somebody has just silenced
         if steady - self._told_at >= _TURN_S:
             self._told_at = steady
             self._telling.look_again(self._watch)
-        self._save()
+        if self._save() and self._is_first_start and self._watch.is_live:
+            self._is_first_start = not self._try(lambda: self._store.note_look(self._clock.now()))
         if steady - self._looked_at >= _HEALTH_S:
             self._looked_at = steady
             self._look_after_itself()
@@ -155,13 +159,14 @@ class Service:
         except UsageError as error:
             log.error("the config was not reloaded: %s", error)  # noqa: TRY400 - one line says it
             return False
-        # From here on nothing can fail.
         self._keeping.hurry()
-        self._save()
+        if not self._save() or not self._try(self._store.reset_destinations):
+            log.error("the config was not reloaded")
+            return False
+        # From here on nothing can fail.
         kept = {path: kept for path in self._watch.pipelines if (kept := self._watch.keep(path)) is not None}
         self._watch.close()
         self._deliveries.stop()
-        self._store.reset_destinations()
         self._redact(setup.redactor)
         self._use(setup, kept, self._deliveries)
         return True
@@ -169,20 +174,34 @@ class Service:
     def _use(self, setup: Setup, kept: dict[Path, Kept], before: Deliveries | None) -> None:
         """Work by *setup* from now on; go on with the logs *kept*, and take over the deliveries of *before*."""
         self.config = setup.config
-        self._watch = self._open_watch(kept)
+        discovery = Discovery(self.config.logs)
+        gone = [path for path in kept if not discovery.may_find(path)]
+        self._forget(gone)
+        self._watch = self._open_watch(discovery, {path: log for path, log in kept.items() if path not in gone})
         self._telling.use(setup.config, setup.destinations)
-        self._ask_people()
-        names = [destination.name for destination in setup.destinations]
-        for name in self._store.give_up(names, self._clock.now()):
-            log.error("%s: no longer in the config; what waited for it is given up", name)
-        terms = Terms(setup.config.notify, host_of(setup.config), self._clock)
+        self._try(self._ask_people)
+        self._try(lambda: self._telling.compare(self._watch, self._store.alerts()))
+        terms = Terms(setup.config.notify, host_of(setup.config), self._clock, redact=setup.redactor)
         self._deliveries = Deliveries(setup.destinations, self._store, terms, before)
+        names = [destination.name for destination in setup.destinations]
+        self._try(lambda: self._welcome(names))
         self._deliveries.start()
         told = ", ".join(names) or "nobody: the config names no receiver"
         log.info("following %s; telling %s", ", ".join(setup.config.logs), told)
 
-    def _open_watch(self, kept: dict[Path, Kept]) -> Watch:
-        discovery = Discovery(self.config.logs)
+    def _welcome(self, names: list[str]) -> None:
+        """Tell the destinations that are new what fires; give up what waits for those that are gone."""
+        for name in self._store.give_up(names, self._clock.now()):
+            log.error("%s: no longer in the config; what waited for it is given up", name)
+        self._telling.tell_new(self._watch, set(names) - self._store.known_destinations())
+        if self._save():
+            self._store.set_destinations(names)
+
+    def _forget(self, paths: list[Path]) -> None:
+        if paths and self._try(lambda: self._keeping.forget(paths)):
+            self._telling.forget(paths)
+
+    def _open_watch(self, discovery: Discovery, kept: dict[Path, Kept]) -> Watch:
         discovery.scan()
         wake = open_wake(discovery.folders())
         if wake.note:
@@ -201,6 +220,21 @@ class Service:
 
     # -- what it does at each step
 
+    def _has_been_asked(self) -> bool:
+        """Take over what people have asked for since the last step; return whether they have."""
+        changed: list[bool] = []
+        self._try(lambda: changed.append(self._store.database.changed_outside()))
+        return any(changed) and self._try(self._ask_people)
+
+    def _try(self, what: Callable[[], object]) -> bool:
+        """Do something with the store; return whether it could be done, and say why not."""
+        try:
+            what()
+        except sqlite3.Error as error:
+            log.error("the store cannot be used: %s", error)  # noqa: TRY400 - one line says it
+            return False
+        return True
+
     def _ask_people(self) -> None:
         """Take over the silences and acknowledgements that people have set through the store."""
         now = self._clock.now()
@@ -209,35 +243,33 @@ class Service:
         self._watch.silence([*self.config.alerts.silences, *holding])
         self._telling.answer(self._store.requests(), self._watch)
 
-    def _save(self) -> None:
+    def _save(self) -> bool:
+        """Save what is due; return whether it could be saved."""
         if self._store.database.was_replaced():
             if self._store.database.was_torn():
                 self._telling.doubt(self._watch)
             self._keeping.save_all_next(self._watch)
         batch = self._telling.batch
-        if self._keeping.save(self._watch, batch, self.config.tags):
-            self._telling.batch = Batch()
-            if batch.news:
-                self._deliveries.wake()
+        if not self._keeping.save(self._watch, batch, self.config.tags):
+            return False
+        self._telling.batch = Batch()
+        if batch.news:
+            self._deliveries.wake()
+        return True
 
     def _look_after_itself(self) -> None:
         """Say what cannot be read, forget what is gone, and write down how the daemon fares."""
-        now = self._clock.now()
-        gone = [str(path) for path in self._watch.forget_gone()]
+        now, steady = self._clock.now(), self._clock.steady()
+        if gone := self._watch.forget_gone():
+            log.info("no longer followed, since they are gone: %s", ", ".join(map(str, gone)))
+            self._forget(gone)
         problems = self._watch.problems
         for problem in sorted(set(problems) - self._problems):
             log.warning("%s", problem)
         self._problems = set(problems)
-        try:
-            if gone:
-                log.info("no longer followed, since they are gone: %s", ", ".join(gone))
-                self._store.forget(gone)
-            if self._clock.steady() - self._pruned_at >= _PRUNE_S:
-                self._pruned_at = self._clock.steady()
-                self._store.prune(now)
-            self._store.set_health(self._health(now, problems))
-        except sqlite3.Error as error:
-            log.error("the store cannot be written: %s", error)  # noqa: TRY400 - one line says it
+        if steady - self._pruned_at >= _PRUNE_S and self._try(lambda: self._store.prune(now)):
+            self._pruned_at = steady
+        self._try(lambda: self._store.set_health(self._health(now, problems)))
 
     def _health(self, now: float, problems: list[str]) -> Health:
         watch, logs = self._watch, self._watch.logs
@@ -247,6 +279,14 @@ class Service:
             bytes_read=watch.bytes_read, frames=sum(p.frames for p in watch.pipelines.values()),
             wake=watch.wake_kind, problems=tuple(problems[:20]), degraded=self._store.database.degraded,
         )  # fmt: skip
+
+
+def _is_stale(path: Path, kept: Kept, old: float) -> bool:
+    """Tell whether a log last grew before *old*, and not since it was last read."""
+    try:
+        return kept.grew_at < old and path.stat().st_mtime <= kept.grew_at + 1.0
+    except OSError:
+        return kept.grew_at < old
 
 
 def tell_manager(state: str) -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
@@ -28,7 +29,7 @@ from nanwatch.configvalues import parse_duration, read_path
 from nanwatch.database import hold, holder
 from nanwatch.errors import NanwatchError, NothingToRead, UsageError
 from nanwatch.model.alert import Silence
-from nanwatch.secret import RedactingFormatter, Redactor
+from nanwatch.redaction import RedactingFormatter, Redactor
 from nanwatch.store import FILE, Store, open_store
 from nanwatch.views.terminal import has_color, is_unicode, printable, size
 
@@ -47,10 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     _take_early_signals()
     config = _config(arguments)
     setup = set_up(config)  # what is wrong with it is told before anything is made or opened
+    _check_metrics(config)
     formatter = _log_to(arguments)
     formatter.redactor = setup.redactor
     folder, clock = _folder(arguments, config), SystemClock()
-    with hold(folder), _opened(folder, clock.now(), say=log.error) as store, _metrics(config, store):
+    with hold(folder), _opened(folder, say=log.error) as store, _metrics(config, store):
         load = _loader(arguments, config)
         Service(load, store, clock, lambda redactor: setattr(formatter, "redactor", redactor)).run()
     return 0
@@ -62,7 +64,7 @@ def status(arguments: argparse.Namespace) -> int:
 
     config = _config(arguments)
     folder, now = _folder(arguments, config), time.time()
-    with _store(folder, now) as store:
+    with _store(folder) as store:
         standing = Standing(
             folder=str(folder), holder=holder(folder), health=store.health(), alerts=store.alerts(), runs=store.runs(),
             silences=[s for s in store.silences() if s.silence.ends_at is None or s.silence.ends_at > now],
@@ -80,7 +82,7 @@ def ack(arguments: argparse.Namespace) -> int:
     """Keep alerts quiet until they end, or take that back."""
     config = _config(arguments)
     folder, now = _folder(arguments, config), time.time()
-    with _store(folder, now) as store:
+    with _store(folder) as store:
         chosen = [_alert(store, wanted) for wanted in arguments.alerts]
         for alert_id, words in chosen:
             store.ask(alert_id, None if arguments.undo else now)
@@ -96,11 +98,8 @@ def silence(arguments: argparse.Namespace) -> int:
     ends_at = _end(arguments, now)
     if (arguments.rule, arguments.run) == ("*", "*") and not arguments.all:
         raise UsageError("name a --rule or a --run, or say --all")
-    for name in ("rule", "run", "comment"):
-        if not _is_text(getattr(arguments, name)):
-            raise UsageError(f"--{name}: not a text")
     wanted = Silence(arguments.rule, arguments.run, arguments.severity, now, ends_at, arguments.comment)
-    with _store(folder, now) as store:
+    with _store(folder) as store:
         number = store.add_silence(wanted, _user())
     until = "until it is ended" if ends_at is None else time.strftime("until %Y-%m-%d %H:%M", time.localtime(ends_at))
     print(f"silence {number} holds {until}; end it with: nanwatch daemon unsilence {number}")
@@ -112,7 +111,7 @@ def unsilence(arguments: argparse.Namespace) -> int:
     """End silences."""
     config = _config(arguments)
     folder, now = _folder(arguments, config), time.time()
-    with _store(folder, now) as store:
+    with _store(folder) as store:
         for number in arguments.numbers:
             if number > _LARGEST or not store.end_silence(number, now):
                 raise UsageError(f"no silence {number} holds (nanwatch daemon status lists them)")
@@ -122,7 +121,7 @@ def unsilence(arguments: argparse.Namespace) -> int:
 
 def test_notify(arguments: argparse.Namespace) -> int:
     """Send a test message to receivers, now and past the outbox."""
-    from nanwatch.notify.receivers import open_destinations
+    from nanwatch.notify.receivers import open_destinations, secrets_of
     from nanwatch.notify.render import test_message
 
     config = _config(arguments)
@@ -140,7 +139,8 @@ def test_notify(arguments: argparse.Namespace) -> int:
             pool.submit(d.notifier.send, test_message(d.receiver.name, host, now, f"test-{now:.0f}-{d.name}"))
             for d in destinations
         ]
-    outcomes = [future.result() for future in sent]
+    redactor = Redactor(secrets_of(chosen))
+    outcomes = [replace(o, reason=redactor(o.reason)) for o in (future.result() for future in sent)]
     if arguments.json:
         told = [
             {"destination": d.name, "outcome": o.kind, "reason": o.reason}
@@ -188,11 +188,11 @@ def _folder(arguments: argparse.Namespace, config: Config) -> Path:
 
 
 @contextmanager
-def _store(folder: Path, now: float) -> Iterator[Store]:
+def _store(folder: Path) -> Iterator[Store]:
     """Open the store that a daemon has made in *folder*, and close it."""
     if not (folder / FILE).exists():
         raise NothingToRead(f"{_NO_DAEMON}, and none has been: {folder / FILE} is not there")
-    with _opened(folder, now, _say) as store:
+    with _opened(folder, _say) as store:
         try:
             yield store
         finally:
@@ -200,10 +200,10 @@ def _store(folder: Path, now: float) -> Iterator[Store]:
 
 
 @contextmanager
-def _opened(folder: Path, now: float, say: Callable[[str], None]) -> Iterator[Store]:
+def _opened(folder: Path, say: Callable[[str], None]) -> Iterator[Store]:
     """Open the store in *folder*; what it cannot do is told in a line."""
     try:
-        yield open_store(folder, now, network=_is_remote(folder), say=say)
+        yield open_store(folder, network=_is_remote(folder), say=say)
     except sqlite3.Error as error:
         raise NanwatchError(f"{folder / FILE}: {error}") from None
 
@@ -237,15 +237,6 @@ def _end(arguments: argparse.Namespace, now: float) -> float | None:
     return now + duration
 
 
-def _is_text(argument: str) -> bool:
-    """Tell whether *argument* holds no bytes that the locale makes nothing of."""
-    try:
-        argument.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -265,6 +256,14 @@ def _is_remote(folder: Path) -> bool:
     return remote_file_system(folder) is not None
 
 
+def _check_metrics(config: Config) -> None:
+    if config.daemon.metrics:
+        from nanwatch.metrics import parse_address
+
+        with _told_of(config):
+            parse_address(config.daemon.metrics)
+
+
 @contextmanager
 def _metrics(config: Config, store: Store) -> Iterator[None]:
     """Serve what *store* tells, where the config asks for that."""
@@ -273,15 +272,22 @@ def _metrics(config: Config, store: Store) -> Iterator[None]:
         return
     from nanwatch.metrics import serve
 
-    try:
+    with _told_of(config):
         server = serve(config.daemon.metrics, store)
-    except UsageError as error:
-        raise UsageError(f"{config.path}: {error}") from None
     log.info("metrics on port %d", server.port)
     try:
         yield
     finally:
         server.close()
+
+
+@contextmanager
+def _told_of(config: Config) -> Iterator[None]:
+    """Say in which file the wrong setting stands."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{config.path}: {error}") from None
 
 
 def _take_early_signals() -> None:
@@ -345,7 +351,7 @@ def _is_journal() -> bool:
 
 def _warn_of_open_secrets(config: Config) -> None:
     """Warn where the config holds secrets and everybody may read it."""
-    written = [s.reveal() for r in config.receivers for s in (*r.urls, *r.alertmanager) if s.is_literal]
+    written = [s.written for r in config.receivers for s in (*r.urls, *r.alertmanager)]
     if config.path is None or all(Redactor([text])(text) == text for text in written):
         return
     mode = Path(config.path).stat().st_mode

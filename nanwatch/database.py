@@ -31,7 +31,9 @@ _NO_DISK = _FULL | {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 _SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 SCHEMA = """
-CREATE TABLE log (path TEXT PRIMARY KEY, position TEXT NOT NULL, state TEXT NOT NULL, grew_at REAL NOT NULL);
+CREATE TABLE log (
+    path TEXT PRIMARY KEY, position TEXT NOT NULL, state TEXT NOT NULL, grew_at REAL NOT NULL, run TEXT NOT NULL
+);
 CREATE TABLE run (id TEXT PRIMARY KEY, log TEXT NOT NULL, facts TEXT NOT NULL);
 CREATE TABLE alert (
     id TEXT PRIMARY KEY, log TEXT NOT NULL, run TEXT NOT NULL, state TEXT NOT NULL, facts TEXT NOT NULL,
@@ -149,7 +151,7 @@ class Database:
         self._left_disk: float | None = None
         self._why = ""
         self._file: tuple[int, int] | None = None
-        self._asked = 0
+        self._asked: list[list[object]] = []
         self._use(self._open())
 
     @property
@@ -222,7 +224,7 @@ class Database:
         if self._left_disk is None:
             self._file = _identity(self.path)
         else:
-            self._asked = _sequences(db).get("request", 0)
+            self._asked = _readable(db, "request")[0]
 
     def _open(self) -> sqlite3.Connection:
         self._create()
@@ -320,7 +322,6 @@ class Database:
             disk.execute("PRAGMA locking_mode = EXCLUSIVE")  # the only way without the file of shared memory
             if _foreign(disk) or _version(disk) > len(MIGRATIONS) or not _transfer(disk, memory)[1]:
                 raise UsageError(f"{self.path}: {error}")
-        self._file = _identity(self.path)
         self._stay_in_memory(str(error))
         return memory
 
@@ -377,13 +378,12 @@ class Database:
             self._create()
         disk = self._open_disk()
         try:
-            known = self._asked if _identity(self.path) == self._file else 0
             with _transaction(disk):
                 for table in (table for table in TABLES if table not in _ASKED):
                     disk.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
                     _fill(disk, table, _readable(self._db, table)[0])
                 _merge_silences(disk, self._db)
-                _merge_requests(disk, self._db, known)
+                _merge_requests(disk, self._db, self._asked)
                 _raise_sequences(disk, {t: n for t, n in _sequences(self._db).items() if t not in _ASKED})
         except BaseException:
             disk.close()
@@ -592,11 +592,11 @@ def _merge_silences(disk: sqlite3.Connection, memory: sqlite3.Connection) -> Non
             disk.execute(query, (ends_at, number, ends_at))
 
 
-def _merge_requests(disk: sqlite3.Connection, memory: sqlite3.Connection, known: int) -> None:
-    """Add to *disk* what was asked in *memory*; of what it held up to *known*, drop what was answered."""
+def _merge_requests(disk: sqlite3.Connection, memory: sqlite3.Connection, before: list[list[object]]) -> None:
+    """Add to *disk* what was asked in *memory*; of what was asked *before*, drop what was answered there."""
     rows = _readable(memory, "request")[0]
-    open_still = ", ".join(str(row[0]) for row in rows)
-    disk.execute(f"DELETE FROM request WHERE number <= ? AND number NOT IN ({open_still})", (known,))  # noqa: S608
+    for row in (row for row in before if row not in rows):
+        disk.execute("DELETE FROM request WHERE number = ? AND alert = ? AND acknowledged_at IS ?", row)
     for row in rows:
         _add(disk, "request", row)
 

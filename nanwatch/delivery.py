@@ -42,12 +42,13 @@ log = logging.getLogger("nanwatch.delivery")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What all couriers share: the settings, what this machine is called, and the clock."""
+    """What all couriers share: the settings, what this machine is called, the clock, and what nobody may see."""
 
     settings: NotifySettings
     host: str
     clock: Clock
     jitter: Callable[[], float] = random.random
+    redact: Callable[[str], str] = str
 
 
 class Courier:
@@ -172,7 +173,7 @@ class Courier:
         """Tell all that fires; return the seconds until that is to be told again."""
         kept = self._waiting(now)
         due = take_due(kept, now)
-        others = self._others(kept, due)
+        others = self._others(due)
         last = state.health.last_sent_at
         refresh = 0.0 if last is None or last > now else last + self._notifier.refresh_s - now
         if not due and (refresh > 0 or not others):
@@ -190,21 +191,23 @@ class Courier:
         self._write(partial(self._store.settle_news, _numbers(settled), what, new))
         return 0.0
 
-    def _others(self, kept: Sequence[Waiting], due: Sequence[Waiting]) -> list[News]:
+    def _others(self, due: Sequence[Waiting]) -> list[News]:
         """Return what fires and is not *due*: what was told of before, not what was to be quiet or is to wait."""
-        known = {w.news.alert.id for w in due} | {w.news.alert.id for w in kept if "first" in w.news.reasons}
+        untold = {row.alert.id for row in self._store.waiting(self.name) if row.reason == "first"}
+        known = untold | {w.news.alert.id for w in due}
         return [
-            News(alert, run, ()) for run, alert in self._store.alerts() if alert.told and alert.id not in known
+            News(alert, run, ()) for run, alert in self._store.alerts() if alert.id not in known
             and hears(self._receiver, rule=alert.rule, severity=alert.severity, run_id=run.id, log=run.log,
                       tags=alert.tags, reason="first")
-            and (not alert.suppressed or self._was_told(alert))
+            and self._was_told(alert)
         ]  # fmt: skip
 
     # -- what became of it
 
     def _send(self, message: Message) -> Outcome:
         try:
-            return self._notifier.send(message)
+            outcome = self._notifier.send(message)
+            return replace(outcome, reason=self._terms.redact(outcome.reason))  # a command may give any secret away
         except Exception as error:
             log.exception("%s: defect in the notifier", self.name)
             return Outcome("later", f"defect: {type(error).__name__}")

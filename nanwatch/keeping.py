@@ -37,18 +37,34 @@ class Keeping:
         self._dirty: set[Path] = set()
         self._saved_at: float | None = None
         self._save_every = _SAVE_S
-        self._noticed = {alert.id: alert.noticed_at for _, alert in store.alerts()}
+        self._saved: set[Path] = set()
+        self._noticed: dict[str, dict[str, float]] = {}
+        for run, alert in store.alerts():
+            self._noticed.setdefault(run.log, {})[alert.id] = alert.noticed_at
 
-    def kept(self) -> dict[Path, Kept]:
-        """Return the logs that the store knows, to go on with; what is of another version is read again."""
-        found = {}
+    def kept(self) -> tuple[dict[Path, Kept], set[Path]]:
+        """Return the logs that the store knows, to go on with; and those that are to be read again.
+
+        These are of another version, whose state cannot be read.
+        """
+        found, again = {}, set()
         for saved in self._store.logs():
             state = load_state(saved.state)
             if state is None:
-                log.warning("%s: is read again, since its state is of another version", saved.path)
+                log.info("%s: is read again, since its state is of another version", saved.path)
+                again.add(Path(saved.path))
             else:
                 found[Path(saved.path)] = Kept(saved.position, state, saved.grew_at)
-        return found
+        self._saved = set(found)
+        return found, again
+
+    def forget(self, paths: Iterable[Path]) -> None:
+        """Forget logs that are followed no more, here and in the store."""
+        for path in (gone := list(paths)):
+            self._noticed.pop(str(path), None)
+            self._saved.discard(path)
+            self._dirty.discard(path)
+        self._store.forget(map(str, gone))
 
     def hurry(self) -> None:
         """Let the next `save` save all that has changed."""
@@ -64,7 +80,9 @@ class Keeping:
         self._dirty |= watch.changed
         steady = self._clock.steady()
         is_due = self._saved_at is None or steady - self._saved_at >= self._save_every
-        paths = {Path(run.log) for run, _ in batch.alerts.values()} | (self._dirty if is_due else set())
+        # A log that no store knows would be read from its newest file after a kill: what was rotated away is lost.
+        urgent = {Path(run.log) for run, _ in batch.alerts.values()} | (self._dirty - self._saved)
+        paths = urgent | (self._dirty if is_due else set())
         if not (batch or paths):
             return True
         try:
@@ -73,6 +91,7 @@ class Keeping:
             log.error("the store cannot be written: %s", error)  # noqa: TRY400 - one line says it
             return False
         self._dirty -= paths
+        self._saved |= paths
         if is_due:
             self._saved_at = steady
             self._save_every = max(_SAVE_S, (self._clock.steady() - steady) / _SAVE_SHARE)
@@ -85,11 +104,15 @@ class Keeping:
             pipeline = watch.pipeline(path)
             if pipeline is not None:
                 if (kept := watch.keep(path)) is not None:
-                    logs.append(SavedLog(str(path), kept.position, dump_state(kept.state), kept.grew_at))
+                    current = pipeline.runs[-1].id
+                    logs.append(SavedLog(str(path), kept.position, dump_state(kept.state), kept.grew_at, current))
                 facts.add(pipeline, pipeline.runs[-1], pipeline.firing)
         for run, alert in batch.alerts.values():
             if (pipeline := watch.pipeline(Path(run.log))) is not None:
                 facts.add(pipeline, run, [alert])
+        for told_run, told in batch.facts:
+            facts.runs.setdefault(told_run.id, told_run)
+            facts.alerts.setdefault(told.id, (told_run, told))
         self._store.save(
             logs, facts.runs.values(), facts.alerts.values(), batch.news, self._clock.now(), batch.answered
         )  # fmt: skip
@@ -98,7 +121,7 @@ class Keeping:
 class _Facts:
     """Collects the facts of runs and alerts, each once."""
 
-    def __init__(self, watch: Watch, tags: Sequence[Tag], noticed: dict[str, float], now: float) -> None:
+    def __init__(self, watch: Watch, tags: Sequence[Tag], noticed: dict[str, dict[str, float]], now: float) -> None:
         self._watch, self._tags, self._noticed, self._now = watch, tags, noticed, now
         self.runs: dict[str, RunFacts] = {}
         self.alerts: dict[str, tuple[RunFacts, AlertFacts]] = {}
@@ -106,10 +129,11 @@ class _Facts:
     def add(self, pipeline: LogPipeline, run: Run, alerts: Iterable[Alert]) -> None:
         status = status_of(run, pipeline.alerts_of(run))
         facts = self.runs[run.id] = run_facts(run, status, self._watch.grew_at(Path(run.log)))
+        noticed = self._noticed.setdefault(run.log, {})
         for alert in alerts:
             identity = alert_id(run.log, alert.id)
-            noticed_at = self._noticed.setdefault(identity, self._now)
+            noticed_at = noticed.setdefault(identity, self._now)
             if alert.state == "resolved":
-                del self._noticed[identity]
+                del noticed[identity]
             tags = tags_of(alert.rule, run.id, run.log, self._tags)
             self.alerts[identity] = facts, alert_facts(alert, run.log, noticed_at, tags)

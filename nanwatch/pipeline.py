@@ -200,17 +200,17 @@ class LogPipeline:
             note_processes(run, holders)
         yield from self._judge(Change.CLOCK, now)
 
-    def acknowledge(self, alert_id: str, now: float | None) -> Alert | None:
-        """Keep the alert with this id quiet until it ends (with *now* None: take that back); return it."""
+    def acknowledge(self, alert_id: str, at: float | None, now: float) -> Alert | None:
+        """Keep the alert with this id quiet from *at* until it ends (None: take that back); return it."""
         for run in self.runs:
             life = self._life(run)
             for alert in life.firing:
                 if alert.id == alert_id:
-                    if now is None:
+                    if at is None:
                         unacknowledge(alert)
                     else:
-                        acknowledge(alert, now)
-                        suppress(life.firing, run.id, self.silences, now)
+                        acknowledge(alert, at)
+                    suppress(life.firing, run.id, self.silences, now)
                     return alert
         return None
 

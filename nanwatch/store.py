@@ -28,12 +28,13 @@ _KEPT_S = 30 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class SavedLog:
-    """How far a log was read, the pipeline's state there (as text), and when the log last grew."""
+    """How far a log was read, the pipeline's state there (as text), when the log last grew, and its current run."""
 
     path: str
     position: Position
     state: str
     grew_at: float
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +94,30 @@ class DestinationState(NamedTuple):
 class Store:
     """The operations on the database; every method is one transaction, safe from any thread."""
 
-    def __init__(self, database: Database, now: float) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
-        self.is_new = self._fact("created_at") is None
-        if self.is_new:
-            self.database.write(lambda db: _put(db, "created_at", now))
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether a daemon has read all that stood in its logs at the very first start."""
+        return self._fact("looked_at") is not None
+
+    def note_look(self, now: float) -> None:
+        """Take note that it has."""
+        self.database.write(lambda db: _put(db, "looked_at", now))
 
     # -- what the daemon saw
 
     def logs(self) -> list[SavedLog]:
         """Return every log that is known; what this version cannot read counts as unknown."""
         rows = self.database.read(
-            lambda db: db.execute("SELECT path, position, state, grew_at FROM log ORDER BY rowid").fetchall()
+            lambda db: db.execute("SELECT path, position, state, grew_at, run FROM log ORDER BY rowid").fetchall()
         )
         found = []
-        for path, position, state, grew_at in rows:
+        for path, position, state, grew_at, run in rows:
             try:
                 place = Position.from_json(json.loads(position))
-                found.append(SavedLog(_text(path), place, _text(state), grew_at))
+                found.append(SavedLog(_text(path), place, _text(state), grew_at, _text(run)))
             except ValueError:
                 continue
         return found
@@ -125,19 +132,26 @@ class Store:
         answered: Iterable[int] = (),
     ) -> None:
         """Write how far *logs* were read, what that showed, and who is to be told; *answered* requests go."""
-        log_rows = [(_cell(s.path), json.dumps(s.position.to_json()), _cell(s.state), s.grew_at) for s in logs]
+        logs = list(logs)
+        log_rows = [
+            (_cell(s.path), json.dumps(s.position.to_json()), _cell(s.state), s.grew_at, _cell(s.run)) for s in logs
+        ]
+        current = [(_cell(s.path), _cell(s.run)) for s in logs if s.run]
         run_rows = [(_cell(run.id), _cell(run.log), dump(run)) for run in runs]
         alert_rows = [(a.id, _cell(run.log), _cell(run.id), a.state, dump(a), now) for run, a in alerts]
         news_rows = [(t.destination, t.alert, t.reason, now, t.due) for t in news]
 
         def change(db: sqlite3.Connection) -> None:
-            db.executemany(_put_rows("log", "path", "position", "state", "grew_at"), log_rows)
+            db.executemany(_put_rows("log", "path", "position", "state", "grew_at", "run"), log_rows)
             db.executemany(_put_rows("run", "id", "log", "facts"), run_rows)
             db.executemany(_put_rows("alert", "id", "log", "run", "state", "facts", "changed_at"), alert_rows)
             db.executemany(
                 "INSERT INTO news (destination, alert, reason, created_at, due) VALUES (?, ?, ?, ?, ?)", news_rows
             )
             db.executemany("DELETE FROM request WHERE number = ?", [(number,) for number in answered])
+            # News of a former run, such as that it finished, fires no more.
+            over = "UPDATE alert SET state = 'resolved' WHERE log = ? AND run != ? AND state = 'firing'"
+            db.executemany(over, current)
 
         self.database.write(change, durable=bool(news_rows))
 
@@ -169,13 +183,44 @@ class Store:
                 "DELETE FROM alert WHERE state != 'firing' AND changed_at < ? AND id NOT IN (SELECT alert FROM news)",
                 old,
             )
-            db.execute("DELETE FROM run WHERE id NOT IN (SELECT run FROM alert) AND log NOT IN (SELECT path FROM log)")
+            db.execute(
+                "DELETE FROM run WHERE id NOT IN (SELECT run FROM alert) "
+                "AND NOT EXISTS (SELECT 1 FROM log WHERE log.path = run.log AND log.run IN ('', run.id))"
+            )
 
         self.database.write(change)
 
+    def mend(self) -> tuple[int, int]:
+        """Take up what another version has left; return how many messages are made anew, and how much news is lost.
+
+        A message that this version cannot read is made again of its news. News of an alert that it cannot read is
+        given up.
+        """
+        messages = self._all("SELECT number, message FROM delivery WHERE outcome = 'pending'")
+        torn = [(number,) for number, text in messages if not isinstance(_load(text), Message)]
+        rows = self._all(
+            "SELECT news.number, alert.facts, run.facts FROM news LEFT JOIN alert ON alert.id = news.alert "
+            "LEFT JOIN run ON run.id = alert.run WHERE outcome IN ('waiting', 'formed')"
+        )
+        lost = [
+            (number,) for number, alert, run in rows
+            if not isinstance(_load(alert), AlertFacts) or not isinstance(_load(run), RunFacts)
+        ]  # fmt: skip
+
+        def change(db: sqlite3.Connection) -> None:
+            db.executemany("UPDATE news SET outcome = 'waiting', delivery = NULL WHERE delivery = ?", torn)
+            db.executemany("DELETE FROM delivery WHERE number = ?", torn)
+            db.executemany("UPDATE news SET outcome = 'given up' WHERE number = ? AND outcome = 'waiting'", lost)
+
+        if torn or lost:
+            self.database.write(change)
+        return len(torn), len(lost)
+
     def runs(self) -> list[RunFacts]:
-        """Return the runs of the logs that are followed, as they were last saved."""
-        query = "SELECT facts FROM run WHERE log IN (SELECT path FROM log) ORDER BY rowid"
+        """Return the current runs of the logs that are followed, as they were last saved."""
+        query = (
+            "SELECT facts FROM run JOIN log ON log.path = run.log AND log.run IN ('', run.id) ORDER BY run.rowid"
+        )
         return [run for (text,) in self._all(query) if isinstance(run := _load(text), RunFacts)]
 
     def alerts(self, *, firing: bool = True) -> list[tuple[RunFacts, AlertFacts]]:
@@ -339,6 +384,23 @@ class Store:
             self.database.write(change)
         return gone
 
+    def known_destinations(self) -> set[str]:
+        """Return the names of all destinations that were ever in the config."""
+        return {name for (name,) in self._all("SELECT name FROM destination")}
+
+    def set_destinations(self, names: Iterable[str]) -> None:
+        """Let exactly *names* be known from now on; what became of messages to others is forgotten."""
+        wanted = list(names)
+
+        def change(db: sqlite3.Connection) -> None:
+            known = {name for (name,) in db.execute("SELECT name FROM destination")}
+            db.executemany("DELETE FROM destination WHERE name = ?", [(name,) for name in known - set(wanted)])
+            for name in wanted:
+                if name not in known:
+                    _put_destination(db, DestinationState(0, None, DestinationHealth(name)))
+
+        self.database.write(change)
+
     def reset_destinations(self) -> None:
         """Let every destination be tried at once: its settings may have been mended."""
         self.database.write(lambda db: db.execute("UPDATE destination SET failures = 0, attempted_at = NULL"))
@@ -363,9 +425,9 @@ class Store:
         return self.database.read(lambda db: db.execute(query, values).fetchall())
 
 
-def open_store(folder: Path, now: float, **options: Any) -> Store:
+def open_store(folder: Path, **options: Any) -> Store:
     """Open the store in *folder*, making it if there is none; *options* are those of `Database`."""
-    return Store(Database(folder / FILE, **options), now)
+    return Store(Database(folder / FILE, **options))
 
 
 def _cell(value: Any) -> Any:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nanwatch.alerts.dispatch import decide, mark_told
 from nanwatch.clock import Clock
 from nanwatch.config import Config
-from nanwatch.facts import alert_id
-from nanwatch.model.alert import Alert
+from nanwatch.facts import alert_facts, alert_id
+from nanwatch.model.alert import Alert, Reason
+from nanwatch.model.news import AlertFacts, RunFacts
 from nanwatch.model.run import Run
 from nanwatch.notify.receivers import Destination
 from nanwatch.notify.routing import hears, tags_of
@@ -24,29 +25,34 @@ log = logging.getLogger("nanwatch.daemon")
 
 @dataclass(slots=True)
 class Batch:
-    """What is to be saved at once: news, the alerts that changed (by their ids), and the requests that are answered."""
+    """What is to be saved at once: news, the alerts that changed (by their ids, or as facts), and answered requests."""
 
     news: list[Told] = field(default_factory=list)
+    facts: list[tuple[RunFacts, AlertFacts]] = field(default_factory=list)
     alerts: dict[str, tuple[Run, Alert]] = field(default_factory=dict)
     answered: list[int] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.news or self.alerts or self.answered)
+        return bool(self.news or self.facts or self.alerts or self.answered)
 
 
 class Telling:
     """Decides for each alert whether somebody is told, and collects that in `batch`.
 
     What stood in a log before nanwatch knew it may be history. A log that has not grown for `daemon.history` is
-    *stale*: nobody is told of it until it grows again. At the very first start, a log is *hushed* until it is read
-    to its end: then what fires is told, and what is over is not.
+    *stale*: nobody is told of it until it grows again. A log is *hushed* at the very first start, or when what was
+    known of it cannot be read any more, until all logs are read to their end: then what fires is told, unless
+    somebody knows already, and what is over is not.
     """
 
-    def __init__(self, clock: Clock, known: Iterable[Path], stale: Iterable[Path], *, is_first_start: bool) -> None:
+    def __init__(
+        self, clock: Clock, known: Iterable[Path], stale: Iterable[Path], hushed: Iterable[Path], *, is_first: bool
+    ) -> None:
         self._clock = clock
-        self._known, self._stale = set(known), set(stale)
-        self._hushed: set[Path] = set()
-        self._is_first_start = is_first_start
+        self._known, self._stale, self._hushed = set(known), set(stale), set(hushed)
+        self._is_first = is_first
+        self._suppressed: dict[str, tuple[str, ...]] = {}
+        self._before: dict[str, tuple[RunFacts, AlertFacts]] = {}
         self._config, self._destinations = Config(), list[Destination]()
         self.batch = Batch()
 
@@ -57,7 +63,7 @@ class Telling:
     def take(self, run: Run, alert: Alert, watch: Watch) -> None:
         """Take note of *alert*, which has changed."""
         path, now = Path(run.log), self._clock.now()
-        self.batch.alerts[alert_id(run.log, alert.id)] = run, alert
+        self._note(run, alert)
         if path not in self._known:
             self._meet(path, now, watch)
         if self._is_stale(path, now):
@@ -66,12 +72,18 @@ class Telling:
             self._tell(run, alert, now)
 
     def look_again(self, watch: Watch) -> None:
-        """Tell what goes on firing, is no longer silenced, or is no history any more, although nothing changed."""
+        """Tell what goes on firing, is no longer silenced, or is no history any more, although nothing changed.
+
+        What is silenced, or no longer, is saved: the couriers ask the store.
+        """
         now = self._clock.now()
         if watch.is_live:
-            self._hushed.clear()
+            self._end_hush(watch)
         for path, pipeline in watch.pipelines.items():
-            if path in self._hushed or self._is_stale(path, now):
+            for alert in pipeline.firing:
+                if alert.suppressed != self._suppressed.get(alert_id(str(path), alert.id), ()):
+                    self._note(pipeline.runs[-1], alert)
+            if path in self._hushed or (path in self._stale and path not in watch.changed) or self._is_stale(path, now):
                 continue
             is_old = now - watch.grew_at(path) > self._config.daemon.history
             for alert in pipeline.firing:
@@ -84,6 +96,40 @@ class Telling:
         for path, pipeline in watch.pipelines.items():
             for alert in pipeline.firing if path not in self._stale else ():
                 alert.notified = None
+
+    def compare(self, watch: Watch, stored: Iterable[tuple[RunFacts, AlertFacts]]) -> None:
+        """End the *stored* alerts that fire no more: their rule was taken out of the config, or renamed.
+
+        Those of hushed logs are kept in mind instead: whoever was told of them need not be told again.
+        """
+        firing = {alert_id(str(p), a.id) for p, pipeline in watch.pipelines.items() for a in pipeline.firing}
+        for run, facts in stored:
+            path = Path(run.log)
+            if path in self._hushed:
+                self._before[facts.id] = run, facts
+            elif facts.id not in firing and watch.pipeline(path) is not None:
+                over = replace(facts, state="resolved", resolved_at=self._clock.now())
+                self.batch.facts.append((run, over))
+                if facts.told is not None:
+                    self._queue(run.id, run.log, over, "resolved", self._destinations)
+
+    def tell_new(self, watch: Watch, names: Collection[str]) -> None:
+        """Tell the destinations with these *names*, which are new, what fires and others know already."""
+        chosen = [destination for destination in self._destinations if destination.name in names]
+        for path, pipeline in watch.pipelines.items() if chosen else ():
+            run = pipeline.runs[-1]
+            for alert in pipeline.firing if path not in self._stale else ():
+                if alert.notified is not None and not alert.suppressed:
+                    self._note(run, alert)
+                    facts = alert_facts(alert, run.log, 0.0, tags_of(alert.rule, run.id, run.log, self._config.tags))
+                    self._queue(run.id, run.log, facts, "first", chosen)
+
+    def forget(self, paths: Iterable[Path]) -> None:
+        """Forget logs that are followed no more."""
+        gone = set(paths)
+        self._known -= gone
+        self._stale -= gone
+        self._hushed -= gone
 
     def answer(self, requests: Iterable[Request], watch: Watch) -> None:
         """Acknowledge the alerts that people have asked for, or take that back."""
@@ -98,15 +144,39 @@ class Telling:
                 log.warning("alert %s is not acknowledged: it does not fire", request.alert)
                 continue
             pipeline, alert = firing[request.alert]
-            pipeline.acknowledge(alert.id, request.acknowledged_at)
-            self.batch.alerts[request.alert] = pipeline.runs[-1], alert
+            pipeline.acknowledge(alert.id, request.acknowledged_at, self._clock.now())
+            self._note(pipeline.runs[-1], alert)
+
+    def _note(self, run: Run, alert: Alert) -> None:
+        """Let *alert* be saved as it is now."""
+        identity = alert_id(run.log, alert.id)
+        self.batch.alerts[identity] = run, alert
+        if alert.state == "firing":
+            self._suppressed[identity] = alert.suppressed
+        else:
+            self._suppressed.pop(identity, None)
 
     def _meet(self, path: Path, now: float, watch: Watch) -> None:
         """Decide what is history of a log that is new to the store."""
         self._known.add(path)
         self._stale.add(path)
-        if not self._is_stale(path, now) and self._is_first_start and not watch.is_live:
+        if not self._is_stale(path, now) and self._is_first and not watch.is_live:
             self._hushed.add(path)
+
+    def _end_hush(self, watch: Watch) -> None:
+        """Take for told, in logs that were hushed, what people were told when they were known."""
+        for path in self._hushed if self._before else ():
+            pipeline = watch.pipeline(path)
+            for alert in pipeline.firing if pipeline is not None else ():
+                before = self._before.get(alert_id(str(path), alert.id))
+                if before is not None and pipeline is not None:
+                    alert.notified, alert.notified_at = before[1].told, self._clock.now()  # type: ignore[assignment]
+                    if "acknowledged" in before[1].suppressed:
+                        pipeline.acknowledge(alert.id, self._clock.now(), self._clock.now())
+        self._hushed.clear()
+        self._is_first = False
+        known_before, self._before = self._before, {}
+        self.compare(watch, known_before.values())
 
     def _is_stale(self, path: Path, now: float) -> bool:
         """Tell whether a log that was stale still is."""
@@ -125,13 +195,20 @@ class Telling:
         if reason is None:
             return
         mark_told(alert, now)
-        identity = alert_id(run.log, alert.id)
-        self.batch.alerts[identity] = run, alert
+        self._note(run, alert)
         tags = tags_of(alert.rule, run.id, run.log, self._config.tags)
-        for destination in self._destinations:
+        self._queue(run.id, run.log, alert_facts(alert, run.log, now, tags), reason, self._destinations)
+
+    def _queue(
+        self, run_id: str, log_path: str, alert: AlertFacts, reason: Reason, chosen: Iterable[Destination]
+    ) -> None:
+        """Let those of the *chosen* destinations be told of *alert* that hear of it."""
+        now = self._clock.now()
+        for destination in chosen:
             receiver = destination.receiver
             if hears(
-                receiver, rule=alert.rule, severity=alert.severity, run_id=run.id, log=run.log, tags=tags, reason=reason
+                receiver, rule=alert.rule, severity=alert.severity, run_id=run_id, log=log_path, tags=alert.tags,
+                reason=reason,
             ):  # fmt: skip
                 due = due_at(alert.severity, reason, now, self._config.notify, receiver.quiet_hours)
-                self.batch.news.append(Told(destination.name, identity, reason, due))
+                self.batch.news.append(Told(destination.name, alert.id, reason, due))

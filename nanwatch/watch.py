@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -54,6 +55,7 @@ class _Followed:
     writer: Writer | None = None
     looked_at: float = 0.0
     tick_at: float = 0.0
+    gone_since: float | None = None
 
 
 class Watch:
@@ -90,6 +92,8 @@ class Watch:
         self._defects: dict[Path, str] = {}
         self._silences: Sequence[Silence] = config.alerts.silences
         self._live = self._unfinished = False
+        self._unread_ends: set[Path] = set()
+        self._ended: set[Path] = set()
         self._look_at = self._clock.steady() + _FIRST_LOOK_S
         self._ticked_at: float | None = None
         self._steps = StepDetector(self._clock)
@@ -128,9 +132,11 @@ class Watch:
         return self._followed[path].grew_at
 
     def keep(self, path: Path) -> Kept | None:
-        """Return what to go on with later, at the end of a look; None for a log that is gone and was never open."""
+        """Return what to go on with later, at the end of a look; None for a log never opened, or with a defect."""
         followed, position = self._followed[path], self._tailer.position(path)
-        return None if position is None else Kept(position, followed.pipeline.state, followed.grew_at)
+        if position is None or path in self._defects:  # the version that mends the defect is to read on before it
+            return None
+        return Kept(position, followed.pipeline.state, followed.grew_at)
 
     def silence(self, silences: Sequence[Silence]) -> None:
         """Let exactly *silences* hold from now on, in new logs too."""
@@ -140,11 +146,16 @@ class Watch:
 
     def forget_gone(self) -> list[Path]:
         """Drop the logs that have been gone for so long that they will not come back; return them."""
-        present, now = {log.path for log in self._tailer.logs}, self._clock.now()
-        gone = [p for p, f in self._followed.items() if p not in present and now - f.grew_at > _GONE_S]
-        for path in gone if self._live else ():
+        present, steady = {log.path for log in self._tailer.logs}, self._clock.steady()
+        for path, followed in self._followed.items():
+            followed.gone_since = None if path in present or not self._live else followed.gone_since or steady
+        gone = [p for p, f in self._followed.items() if f.gone_since and steady - f.gone_since > _GONE_S]
+        for path in gone:
             del self._followed[path]
-        return sorted(gone) if self._live else []
+            self._tailer.forget(path)
+            self._defects.pop(path, None)
+            self._unread_ends.discard(path)
+        return sorted(gone)
 
     @property
     def problems(self) -> list[str]:
@@ -168,7 +179,7 @@ class Watch:
         only = self._tailer.wait(timeout) if self._live and not self._unfinished else None
         self._note_clock()
         yield from self._read(only)
-        self._live = self._live or not self._unfinished
+        self._note_live()
         time = self._clock.steady()
         if not self._live or (self._ticked_at is not None and time - self._ticked_at < _TICK_S):
             return
@@ -181,6 +192,11 @@ class Watch:
     def close(self) -> None:
         """Close every log."""
         self._tailer.close()
+
+    def _note_live(self) -> None:
+        """Tell history from news: it ends once every log was read to its end, be it not at one look."""
+        if not self._live:
+            self._live = not self._unfinished or self._ended >= {log.path for log in self._tailer.logs}
 
     def _note_clock(self) -> None:
         """Do not take for silence what is only a clock that was set, or a machine that was suspended."""
@@ -196,8 +212,9 @@ class Watch:
         until = None if self._turn_s is None else self._clock.steady() + self._turn_s
         grown: set[Path] = set()
         self._unfinished = False
+        own = _own_files()
         for path, item in self._tailer.poll(only):
-            if _is_own_output(path):
+            if own and _identity(path) in own:
                 continue  # or else every line would be answered with another one
             followed = self._follow(path)
             yield from self._guarded(path, followed.pipeline.feed(item, now))
@@ -213,12 +230,16 @@ class Watch:
                 break
         times = {} if self._live else {log.path: log.mtime for log in self._tailer.logs}
         time = self._clock.now()
-        self.changed |= grown
         for path in grown:
-            followed = self._followed[path]
-            followed.grew_at = min(time, times.get(path) or time)
-            if not self._unfinished:
-                yield from self._guarded(path, followed.pipeline.catch_up(now))
+            self._followed[path].grew_at = min(time, times.get(path) or time)
+        ended = self._tailer.take_ended()
+        self._ended |= set() if self._live else ended
+        self._unread_ends |= grown
+        at_end = self._unread_ends & ended
+        self._unread_ends -= at_end
+        self.changed |= grown | at_end
+        for path in at_end:
+            yield from self._guarded(path, self._followed[path].pipeline.catch_up(now))
 
     def _guarded(self, path: Path, notices: Iterator[Notice]) -> Iterator[Notice]:
         """Yield *notices* of the log at *path*, up to a defect where this is a service."""
@@ -293,13 +314,29 @@ def _processes(followed: _Followed, found: list[Writer], time: float) -> list[Pr
     return processes
 
 
-def _is_own_output(path: Path) -> bool:
-    """Tell whether *path* is the file that this program writes its own lines to."""
+def _own_files() -> set[tuple[int, int]]:
+    """Return the regular files that this program writes its own lines to, as device and inode."""
+    handlers = logging.getLogger("nanwatch").handlers
+    streams = [getattr(handler, "stream", None) for handler in handlers]
+    numbers = {1, 2}
+    for stream in streams:
+        with suppress(OSError, ValueError, AttributeError):  # closed, or no file
+            numbers.add(stream.fileno())  # type: ignore[union-attr]
+    found = set()
+    for number in numbers:
+        with suppress(OSError):
+            status = os.fstat(number)
+            if stat.S_ISREG(status.st_mode):
+                found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        own, log = os.fstat(1), path.stat()
+        status = path.stat()
     except OSError:
-        return False
-    return stat.S_ISREG(own.st_mode) and (own.st_dev, own.st_ino) == (log.st_dev, log.st_ino)
+        return None
+    return status.st_dev, status.st_ino
 
 
 class PipeWatch:

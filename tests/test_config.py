@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nanwatch.config import Config, Rules
+from nanwatch.config import Config, DaemonSettings, Duration, NotifySettings, QuietHours, Receiver, Rules, Tag
 from nanwatch.configfile import load_config
 from nanwatch.errors import UsageError
 
@@ -128,3 +128,176 @@ def test_a_config_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(Path, "read_text", refuse)
     with pytest.raises(UsageError, match=r"nanwatch\.toml: Permission denied"):
         load_config(str(path))
+
+
+# -- receivers, tags, notify, daemon
+
+
+def test_what_a_service_is_told_is_set(tmp_path: Path) -> None:
+    """Each setting of receivers, tags, notify and daemon is taken; what is not said is as the code says."""
+    text = """
+    [receivers.team]
+    urls = "slack://${TOKENS}"
+    command = ["true", "--gently"]
+    alertmanager = ["http://am1:9093", "http://am2:9093"]
+    min_severity = "warning"
+    runs = "*/seg-*"
+    rules = ["nan_*", "stall"]
+    tags = ["vision"]
+    resolved = false
+    quiet_hours = "22:00 - 7:00"
+    rate_limit = 0
+    timeout = "1m 30s"
+    [receivers."a.b-c_1"]
+    command = "true"
+    [tags.vision]
+    runs = ["*/yolo-*"]
+    [tags.nan]
+    rules = "nan_*"
+    [notify]
+    group_wait = 0
+    group_wait_critical = "1s"
+    give_up = "1d"
+    host = "gpu-a3"
+    [daemon]
+    metrics = "127.0.0.1:9464"
+    history = "2h"
+    """
+    config = load_config(str(write(tmp_path, text)))
+    team, other = config.receivers
+    assert [secret.reveal() for secret in team.alertmanager] == ["http://am1:9093", "http://am2:9093"]
+    assert [secret.place for secret in team.urls] == [f"{tmp_path}/nanwatch.toml: receivers.team.urls[0]"]
+    assert team._replace(urls=(), alertmanager=()) == Receiver(
+        "team", (), ("true", "--gently"), (), "warning", ("*/seg-*",), ("nan_*", "stall"), ("vision",), False,
+        QuietHours(22 * 60, 7 * 60), 0, Duration(90),
+    )  # fmt: skip
+    assert other == Receiver("a.b-c_1", command=("true",))
+    assert config.tags == (Tag("vision", ("*/yolo-*",)), Tag("nan", (), ("nan_*",)))
+    assert config.notify == NotifySettings(Duration(0), Duration(1), Duration(86400), "gpu-a3")
+    assert config.daemon == DaemonSettings("", "127.0.0.1:9464", Duration(7200))
+
+
+def test_paths_of_a_service_are_relative_to_the_config(tmp_path: Path) -> None:
+    """So are a command with a slash in it, the state's folder and a file with a secret; a bare name is looked up."""
+    (tmp_path / "slack.url").write_text("slack://a/b/c\n")
+    text = """
+    [receivers.a]
+    command = ["./bin/../stop.sh", "./as-it-is"]
+    [receivers.b]
+    command = ["~/stop.sh"]
+    [receivers.c]
+    command = ["stop"]
+    [receivers.d]
+    urls = ["file:slack.url"]
+    [daemon]
+    state = "var/./state"
+    """
+    config = load_config(str(write(tmp_path, text)))
+    home = str(Path("~").expanduser())
+    assert [receiver.command for receiver in config.receivers] == [
+        (f"{tmp_path}/stop.sh", "./as-it-is"), (f"{home}/stop.sh",), ("stop",), ()
+    ]  # fmt: skip
+    assert config.receivers[3].urls[0].reveal() == "slack://a/b/c"
+    assert config.daemon.state == f"{tmp_path}/var/state"
+
+
+def test_a_service_sees_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the config is named, `absolute` holds wherever the service goes; standard input stays what it is."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, 'logs = ["runs/*.log", "-"]\n[receivers.a]\ncommand = "./stop.sh"\n[daemon]\nstate = "here"\n')
+    config = load_config("nanwatch.toml").absolute()
+    assert config.logs == (f"{tmp_path}/runs/*.log", "-")
+    assert (config.receivers[0].command, config.daemon.state) == ((f"{tmp_path}/stop.sh",), f"{tmp_path}/here")
+
+
+URL = "slack://T0KEN/S3CRET"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"receivers = '{URL}'", ["receivers: expected a table"]),
+        (f"[receivers]\nphone = '{URL}'", ["receivers.phone: expected a table"]),
+        (f"[[receivers]]\nurls = '{URL}'", ["receivers: expected a table"]),
+        (f"[receivers.phone]\nurl = '{URL}'", ["receivers.phone.url: no such setting", "urls", "alertmanager"]),
+        (f"[receivers.phone]\nname = '{URL}'", ["receivers.phone.name: no such setting"]),
+        (f"[receivers.phone]\n'{URL}' = true", ["receivers.phone....: no such setting"]),
+        (f"[receivers]\n'{URL}' = true", ["receivers.'...': a name is made of letters, digits, -, _ and ."]),
+        (f"'{URL}' = true", ["...: no such setting"]),
+        ("[receivers.'a b']\ncommand = 'true'", ["receivers.'a b': a name is made of letters, digits, -, _ and ."]),
+        ("[receivers.'']\ncommand = 'true'", ["receivers.'': a name"]),
+        ('[receivers."a\\nb"]\ncommand = "true"', ["receivers.'a\\nb': a name is made of"]),
+        ("[receivers.phone]", ["receivers.phone: it needs urls, a command or an alertmanager"]),
+        ("[receivers.phone]\nurls = []", ["receivers.phone: it needs urls, a command or an alertmanager"]),
+        (f"[receivers.phone]\nurls = ['{URL}', 3]", ["receivers.phone.urls: expected a list of texts"]),
+        (f"[receivers.phone]\nurls = {{a = '{URL}'}}", ["receivers.phone.urls: expected a list of texts"]),
+        (f"[receivers.phone]\nalertmanager = [['{URL}']]", ["receivers.phone.alertmanager: expected a list of texts"]),
+        (f"[receivers.phone]\nurls = '{URL}", ["Expected"]),
+        (f"[receivers.phone]\nurls = ['{URL}'\n[tags]", ["line 3"]),
+        ("[receivers.phone]\ncommand = 3", ["receivers.phone.command: expected a list of texts"]),
+        ("[receivers.phone]\ncommand = ''", ["receivers.phone.command: expected a program"]),
+        ("[receivers.phone]\ncommand = ['', 'x']", ["receivers.phone.command: expected a program"]),
+        ("[receivers.phone]\ncommand = '~nobody-here/x'", ["receivers.phone.command: ", "home folder"]),
+        ('[receivers.phone]\ncommand = "./a\\u0000"', ["receivers.phone.command: ", "not the name of a file"]),
+        *(
+            (f"[receivers.phone]\nurls = '{URL}'\n{key} = {value}", [f"receivers.phone.{key}: {said}"])
+            for key, value, said in [
+                ("min_severity", "'high'", "expected one of info, warning, critical, found 'high'"),
+                ("min_severity", "1", "expected one of info, warning, critical, found 1"),
+                ("min_severity", f"'{URL}'", "expected one of info, warning, critical, found an address"),
+                ("runs", "3", "expected a list of texts"),
+                ("rules", "[3]", "expected a list of texts"),
+                ("tags", "{a = 1}", "expected a list of texts"),
+                ("resolved", "'no'", "expected true or false, found 'no'"),
+                ("resolved", "0", "expected true or false, found 0"),
+                ("rate_limit", "true", "expected a whole number, found True"),
+                ("rate_limit", "2.5", "expected a whole number, found 2.5"),
+                ("rate_limit", "-1", "-1 is out of range"),
+                ("rate_limit", f"'{URL}'", "expected a whole number, found an address"),
+                ("timeout", "'soon'", "expected a duration such as '10m' or '1h 30m', found 'soon'"),
+                ("timeout", "-1", "expected a duration"),
+                ("timeout", "0", "must be more than 0"),
+                ("timeout", f"['{URL}']", "expected a duration such as '10m' or '1h 30m', found an address"),
+                ("quiet_hours", "'22-7'", "expected hours such as '22:00-07:00', found '22-7'"),
+                ("quiet_hours", "'24:00-07:00'", "expected hours"),
+                ("quiet_hours", "'22:60-07:00'", "expected hours"),
+                ("quiet_hours", "'22:00-07:00 '", "expected hours"),
+                ("quiet_hours", "22", "expected hours such as '22:00-07:00', found 22"),
+                ("quiet_hours", "22:00:00", "expected hours"),
+                ("quiet_hours", "'7:00-07:00'", "'7:00-07:00' begins when it ends"),
+            ]
+        ),
+        ("tags = 3", ["tags: expected a table"]),
+        ("[tags]\nvision = '*/seg-*'", ["tags.vision: expected a table"]),
+        ("[tags.vision]", ["tags.vision: it needs runs or rules"]),
+        ("[tags.vision]\nruns = []", ["tags.vision: it needs runs or rules"]),
+        ("[tags.vision]\nrun = 'x'", ["tags.vision.run: no such setting", "runs, rules"]),
+        ("[tags.vision]\nruns = 3", ["tags.vision.runs: expected a list of texts"]),
+        ("[tags.'a b']\nruns = 'x'", ["tags.'a b': a name is made of"]),
+        ("notify = 3", ["notify: expected a table"]),
+        ("[notify]\ngroup_waits = 3", ["notify.group_waits: no such setting", "group_wait_critical"]),
+        ("[notify]\ngroup_wait = 'x'", ["notify.group_wait: expected a duration"]),
+        ("[notify]\ngive_up = inf", ["notify.give_up: expected a duration"]),
+        ("[notify]\nhost = 3", ["notify.host: expected a text, found 3"]),
+        ("daemon = 'x'", ["daemon: expected a table"]),
+        ("[daemon]\nlog = 'x'", ["daemon.log: no such setting", "state, metrics, history"]),
+        ("[daemon]\nstate = 3", ["daemon.state: expected a text, found 3"]),
+        ("[daemon]\nstate = '~nobody-here/x'", ["daemon.state: '~nobody-here/x': nobody here has such a home folder"]),
+        ('[daemon]\nstate = "a\\u0000"', ["daemon.state: ", "not the name of a file"]),
+        ("[daemon]\nmetrics = 9464", ["daemon.metrics: expected a text, found 9464"]),
+        ("[daemon]\nhistory = false", ["daemon.history: expected a duration"]),
+        ("logs = '~nobody-here/*.log'", ["logs: '~nobody-here/*.log': nobody here has such a home folder"]),
+        ('logs = "a\\u0000"', ["logs: ", "not the name of a file"]),
+        ("a = " + "[" * 10_000, ["nested too deeply"]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_about_a_service(tmp_path: Path, text: str, words: list[str]) -> None:
+    """Every mistake is one line that names the file and the key, and never shows an address."""
+    path = write(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        load_config(str(path))
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert message.isprintable()
+    assert all(word in message for word in words), message
+    assert not {"slack", "T0KEN", "S3CRET"} & set(message.replace("/", " ").replace(":", " ").replace("'", " ").split())

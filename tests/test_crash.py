@@ -27,7 +27,7 @@ def reference(tmp_path: Path) -> Reference:
     return Reference(Config(logs=(str(tmp_path / "*.log"),)), Counter([FIRST, OVER, OTHER]), {"b2"})
 
 
-@pytest.mark.timeout(60 + 5 * KILLS)
+@pytest.mark.timeout(120 + 6 * KILLS)
 def test_kills_at_random_instants_lose_nothing_and_announce_nothing_twice() -> None:
     """Every alert arrives everywhere; a message comes again only with its own key and as often as it was cut short."""
     report = run(KILLS, seed=7, longest=0.3)
@@ -62,6 +62,4 @@ def test_a_message_comes_once_more_for_each_kill_that_cut_it_short() -> None:
     """What was not under way when the daemon was killed comes once."""
     arrivals = [Arrival(KEY, (FIRST,)), Arrival(KEY, (FIRST,))]
     assert repeats(COMMAND, arrivals, {(COMMAND, KEY): 1}) == []
-    assert repeats(COMMAND, arrivals, {}) == [
-        f"{COMMAND}: message {KEY} came 2 times, killed 0 times: a1 first, a1 first"
-    ]
+    assert repeats(COMMAND, arrivals, {}) == [f"{COMMAND}: message {KEY} came 2 times, killed 0 times"]

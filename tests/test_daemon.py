@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from nanwatch.notify.receivers import Destination
 from nanwatch.pipeline import LogPipeline, Notice
 from nanwatch.store import FILE, Store, open_store
 from nanwatch.tail.wake import ManualWake
-from tests.support.logs import bars
+from tests.support.logs import bars, capture
 
 START = 1_000_000.0
 HOUR = 3600.0
@@ -93,6 +94,10 @@ class Scene:
         self.recorders: dict[str, Recorder] = {}
         self.said: list[str] = []
         self._service: Service | None = None
+        self.patch(monkeypatch)
+
+    def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Put the wake, the destinations and the deliveries into the test's hands."""
         monkeypatch.setattr(daemon, "open_wake", self._open_wake)
         monkeypatch.setattr(daemon, "open_destinations", self._open_destinations)
         monkeypatch.setattr(daemon, "Deliveries", Inline)
@@ -119,11 +124,11 @@ class Scene:
 
     def open(self) -> Store:
         """Open the store as another process does."""
-        return open_store(self.folder / "state", self.clock.now())
+        return open_store(self.folder / "state")
 
     def start(self) -> None:
         """Start the service, and let it read what is there."""
-        store = open_store(self.folder / "state", self.clock.now(), say=self.said.append)
+        store = open_store(self.folder / "state", say=self.said.append)
         self._service = Service(self._load, store, self.clock)
         self.step()
 
@@ -215,7 +220,7 @@ def test_what_goes_on_is_told_again_after_the_repeat_interval(running: Scene) ->
 
 def test_what_is_over_anyway_is_not_told_again(running: Scene) -> None:
     """A warning of a run that has ended is told once; what ended it, until a day has passed."""
-    running.write(NAN[:-150] + b"\nTraceback (most recent call last):\n  File \"a.py\", line 1\nValueError: no\n")
+    running.write(NAN[:-150] + b'\nTraceback (most recent call last):\n  File "a.py", line 1\nValueError: no\n')
     running.step()
     assert running.told() == ["crash first", "nan_loss first"]
     told = []
@@ -273,6 +278,31 @@ def test_receivers_hear_what_concerns_them(scene: Scene) -> None:
     }  # fmt: skip
 
 
+def test_a_look_that_is_cut_short_reads_the_unfinished_end_in_the_next(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alert that only a log's last, unfinished redraw tells is not overlooked when a turn ends before it."""
+    monkeypatch.setattr(daemon, "_TURN_S", 0.0)
+    scene.start()
+    for name in "abc":
+        scene.write(HEALTHY + NAN, f"{name}.log")
+    scene.step(seconds=3, times=5)
+    assert scene.told() == FIRED * 3
+
+
+def test_news_of_a_former_run_fires_no_more(running: Scene) -> None:
+    """When the next training begins in the same log, what was said of the last one is over."""
+    training = capture("ultralytics/v8n_8.4.190_redirect")
+    running.write(training, "other.log")
+    running.step(seconds=3)
+    store = running.open()
+    assert [a.rule for _, a in store.alerts()] == ["finished"]
+    running.write(training[: len(training) // 2], "other.log")
+    running.step()
+    assert store.alerts() == []
+    assert [run.id.rpartition("/")[2] for run in store.runs()] == ["x.log", "other.log#2"]
+
+
 # -- through restarts
 
 
@@ -316,6 +346,38 @@ def test_a_kill_between_two_saves_is_read_again_with_the_same_result(running: Sc
     assert running.told() == OVER
 
 
+@pytest.mark.parametrize("looks", [0, 1])
+def test_a_first_start_that_is_killed_is_still_the_first(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    """Until all that stood in the logs has been read once, what is over in them is no news."""
+    for name in "abc":
+        scene.write(HEALTHY + NAN + RECOVERED, f"{name}.log")
+    monkeypatch.setattr(daemon, "_TURN_S", 0.0)
+    scene._service = Service(scene._load, scene.open(), scene.clock)
+    for _ in range(looks):
+        scene.service.step()
+    scene.kill()
+    monkeypatch.undo()
+    scene.patch(monkeypatch)
+    scene.start()
+    scene.step()
+    assert scene.told() == []
+
+
+def test_a_log_that_was_seen_once_is_known_to_the_end(running: Scene) -> None:
+    """A kill right after its first bytes, an incident and a rotation: the rotated file is read all the same."""
+    running.step(seconds=12.0)
+    running.write(HEALTHY, "new.log")
+    running.step(seconds=1.5)
+    running.kill()
+    running.write(NAN + RECOVERED, "new.log").rename(running.logs / "new.log.1")
+    running.write(HEALTHY, "new.log")
+    running.start()
+    running.step(times=3)
+    assert running.told() == BOTH
+
+
 # -- people
 
 
@@ -353,6 +415,37 @@ def test_what_is_silenced_is_told_when_the_silence_ends(running: Scene) -> None:
     assert running.told() == FIRED * 2
 
 
+def test_a_silence_that_comes_in_time_holds_back_what_waits(running: Scene) -> None:
+    """A message that has not gone out yet waits for the end of the silence, and goes then; or never, if it is over."""
+    store = running.open()
+    running.config = running.config._replace(notify=AT_ONCE._replace(group_wait_critical=Duration(5)))
+    assert running.service.reload()
+    running.write(NAN)
+    running.write(HEALTHY + NAN, "other.log")
+    running.step(seconds=0.1)
+    number = store.add_silence(Silence("nan_*", "*", "critical", running.clock.now(), None), "ana")
+    running.step(seconds=10)
+    assert running.told() == []
+    running.write(RECOVERED, "other.log")
+    running.step()
+    assert running.told() == []
+    assert store.end_silence(number, running.clock.now())
+    running.step()
+    assert running.told() == FIRED
+
+
+def test_a_silence_that_ends_by_itself_is_over(running: Scene) -> None:
+    """Nothing else needs to happen for what it held back to be told."""
+    until = running.clock.now() + 60.0
+    running.open().add_silence(Silence("nan_*", "*", "critical", running.clock.now(), until), "ana")
+    running.step()
+    running.write(NAN)
+    running.step()
+    assert running.told() == []
+    running.step(seconds=30, times=3)
+    assert running.told() == FIRED
+
+
 # -- reload
 
 
@@ -367,7 +460,7 @@ def test_a_broken_config_is_not_taken(running: Scene, caplog: pytest.LogCaptureF
 
 
 def test_a_new_config_is_taken(running: Scene) -> None:
-    """Other logs, other receivers, other thresholds; what fires is not told again to those who know."""
+    """Other logs, other receivers; what fires is told to those who are new, and not again to those who know."""
     running.write(NAN)
     running.step()
     assert running.told() == FIRED
@@ -378,7 +471,7 @@ def test_a_new_config_is_taken(running: Scene) -> None:
     running.config = running.config._replace(receivers=receivers, logs=logs)
     assert running.service.reload()
     running.step(times=3)
-    assert (running.told(), running.told("new")) == (FIRED, FIRED)
+    assert (running.told(), running.told("new")) == (FIRED, FIRED * 2)
     running.write(RECOVERED)
     running.step()
     assert running.told() == OVER
@@ -399,6 +492,63 @@ def test_standard_input_cannot_be_followed(scene: Scene) -> None:
     scene.config = scene.config._replace(logs=("-",))
     with pytest.raises(UsageError, match="standard input"):
         scene.start()
+
+
+@pytest.mark.parametrize("begin_again", [Service.reload, None])
+def test_a_rule_that_is_switched_off_fires_no_more(
+    running: Scene, begin_again: Callable[[Service], bool] | None
+) -> None:
+    """Its alerts end, and that is told; also where it was switched off while nothing ran."""
+    running.write(NAN)
+    running.step()
+    assert running.told() == FIRED
+    rules = running.config.rules
+    off = rules._replace(nan_burst=rules.nan_burst._replace(enabled=False))
+    running.config = running.config._replace(rules=off)
+    if begin_again is not None:
+        assert begin_again(running.service)
+    else:
+        running.stop()
+        running.start()
+    running.step(times=3)
+    assert "nan_burst resolved" in running.told()
+    assert "nan_burst" not in {a.rule for _, a in running.open().alerts()}
+
+
+@pytest.mark.parametrize("begin_again", [Service.reload, None])
+def test_a_log_that_is_taken_out_of_the_config_is_done_with(
+    running: Scene, begin_again: Callable[[Service], bool] | None
+) -> None:
+    """Nothing of it is told or shown any more, although the file is still there."""
+    running.write(NAN)
+    running.step()
+    assert running.told() == FIRED
+    running.config = running.config._replace(logs=(str(running.folder / "other/*.log"),))
+    if begin_again is not None:
+        assert begin_again(running.service)
+    else:
+        running.stop()
+        running.start()
+    running.step(seconds=5 * HOUR, times=3)
+    assert running.told() == []
+    assert (running.open().alerts(), running.open().logs()) == ([], [])
+
+
+def test_a_store_that_is_locked_delays_a_reload(running: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """It is refused, with a line that says why, and the following goes on."""
+    database = running.service._store.database
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(database, "write", _locked)
+        assert not running.service.reload()
+        running.step()
+    assert "database is locked" in caplog.text
+    running.write(NAN)
+    running.step()
+    assert running.told() == FIRED
+
+
+def _locked(*_: object, **__: object) -> None:
+    raise sqlite3.OperationalError("database is locked")
 
 
 # -- time

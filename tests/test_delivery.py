@@ -276,7 +276,7 @@ def test_a_kill_between_sending_and_writing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         desk.work(HOUR)
     desk.store.database.close()
-    desk.store = open_store(tmp_path, desk.clock.now())
+    desk.store = open_store(tmp_path)
     desk.restart()
     desk.work(HOUR)
     first, second = desk.endpoint.attempts
@@ -840,7 +840,7 @@ class Hall:
 
     def __init__(self, folder: Path) -> None:
         self.clock = SystemClock()
-        self.store: Store = open_store(folder, self.clock.now())
+        self.store: Store = open_store(folder)
         self.terms = Terms(AT_ONCE, HOST, self.clock, lambda: 0.5)
         self.opened: list[Deliveries] = []
 

@@ -449,7 +449,7 @@ class Watcher:
                 firing = pipeline.firing
                 if firing:
                     alert = firing[step.which % len(firing)]
-                    assert pipeline.acknowledge(alert.id, None if step.back else now) is alert
+                    assert pipeline.acknowledge(alert.id, None if step.back else now, now) is alert
                 return iter(())
             case _:
                 growth = pipeline.feed(Chunk(step.offset, b""), now)
@@ -630,8 +630,8 @@ def test_an_acknowledgement_taken_back_ends_no_silence() -> None:
     """A silence that has an end keeps an alert quiet until then, whoever takes back what."""
     pipeline = LogPipeline("x.log", Config(alerts=AlertSettings(silences=(Silence(ends_at=BEGIN + 60),))))
     (crash,) = alerts_in(pipeline, Failure(OFFSET, "exception", "boom"))
-    pipeline.acknowledge(crash.id, BEGIN)
-    pipeline.acknowledge(crash.id, None)
+    pipeline.acknowledge(crash.id, BEGIN, BEGIN)
+    pipeline.acknowledge(crash.id, None, BEGIN)
     assert pipeline.firing[0].suppressed == ("silenced",)
 
 

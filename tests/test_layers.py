@@ -117,3 +117,18 @@ def test_the_core_does_no_input_or_output() -> None:
     assert len(core) > 20
     found = [(path.name, line) for path in core for line in path.read_text().splitlines() if line.startswith(forbidden)]
     assert found == []
+
+
+@pytest.mark.parametrize("arguments", [("summary", "x.log"), ("summary", "--json", "x.log")], ids=" ".join)
+def test_summary_loads_nothing_of_the_daemon(home: Path, arguments: tuple[str, ...]) -> None:
+    """A config with receivers costs a summary nothing: no store, no deliveries, no metrics, no log of its own."""
+    (home / "nanwatch.toml").write_text(
+        "[receivers.a]\nurls = ['json://127.0.0.1/${HOOK}']\n[receivers.b]\nalertmanager = 'http://127.0.0.1:1'\n"
+        "[daemon]\nmetrics = '127.0.0.1:0'\n"
+    )
+    code, names = loaded(home, *arguments)
+    assert code == 0
+    assert not names & {
+        "sqlite3", "apprise", "requests", "prometheus_client", "urllib.request", "http", "ssl", "logging",
+        "logging.handlers", "nanwatch.daemon", "nanwatch.store", "nanwatch.metrics",
+    }  # fmt: skip

@@ -46,8 +46,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 class closing_store:  # noqa: N801 - used as a function
     """Open the store in *folder* for a block."""
 
-    def __init__(self, folder: Path, now: float = NOON) -> None:
-        self.store = open_store(folder, now)
+    def __init__(self, folder: Path) -> None:
+        self.store = open_store(folder)
 
     def __enter__(self) -> Store:
         return self.store
@@ -112,13 +112,17 @@ def count(store: Store, table: str) -> int:
 # -- what the daemon saw
 
 
-def test_a_store_is_new_once(tmp_path: Path) -> None:
-    """The store knows whether it was made just now, in a folder that is made too."""
+def test_a_store_knows_whether_a_daemon_has_looked(tmp_path: Path) -> None:
+    """Opening it is no look; its folder is made."""
+    for _ in range(2):
+        with closing_store(tmp_path / "deep" / "state") as store:
+            assert not store.has_looked
+            assert store.database.path == tmp_path / "deep" / "state" / FILE
     with closing_store(tmp_path / "deep" / "state") as store:
-        assert store.is_new
-        assert store.database.path == tmp_path / "deep" / "state" / FILE
+        store.note_look(NOON)
+        assert store.has_looked
     with closing_store(tmp_path / "deep" / "state") as store:
-        assert not store.is_new
+        assert store.has_looked
 
 
 def test_an_empty_store_knows_nothing(store: Store) -> None:
@@ -250,6 +254,20 @@ def test_a_wrong_value_in_the_middle_leaves_nothing(store: Store) -> None:
     with pytest.raises(sqlite3.Error):
         save(store, alert_facts(id="a"), news=[told("a"), told("a", due=math.nan)])
     assert [count(store, name) for name in ("log", "run", "alert", "news")] == [0, 0, 0, 0]
+
+
+def test_only_a_save_with_news_waits_for_the_disk(store: Store) -> None:
+    """Whom to tell must outlast a power failure; how far a log was read can be read again."""
+
+    def level() -> int:
+        return store.database.read(lambda db: int(db.execute("PRAGMA synchronous").fetchone()[0]))
+
+    save(store, alert_facts(id="a"), news=[told("a")])
+    assert level() == 2
+    save(store, alert_facts(id="a"))
+    assert level() == 1
+    form(store, store.waiting("mail")[0].number)
+    assert level() == 2
 
 
 def test_a_log_that_is_forgotten_fires_no_more(store: Store) -> None:
@@ -457,7 +475,7 @@ def test_a_newer_store_is_refused(tmp_path: Path) -> None:
     with closing_store(tmp_path) as store:
         store.database.write(lambda db: db.execute("PRAGMA user_version = 99"))
     with pytest.raises(UsageError, match="written by a newer nanwatch"):
-        open_store(tmp_path, NOON)
+        open_store(tmp_path)
 
 
 def test_a_command_and_the_daemon_share_a_store(store: Store) -> None:
@@ -503,7 +521,7 @@ def test_couriers_and_the_daemon_work_at_once(store: Store) -> None:
 
 
 def test_thousands_of_runs_and_alerts_are_quick(store: Store) -> None:
-    """What a status page asks of a store with thousands of rows is answered within a second."""
+    """What a status page asks of a store with thousands of rows does not take long."""
     size = 3000
     logs = [saved_log(f"/{i}.log") for i in range(size)]
     pairs = [(run_facts(log.path), alert_facts(id=f"{i:012}")) for i, log in enumerate(logs)]
@@ -517,7 +535,7 @@ def test_thousands_of_runs_and_alerts_are_quick(store: Store) -> None:
     store.settle(store.pending("mail")[0].number, "sent", state(), NOON)
     store.prune(NOON + 31 * DAY)
     assert store.alerts() == pairs
-    assert time.perf_counter() - begun < 2.0
+    assert time.perf_counter() - begun < 5.0  # a tenth of that on an idle machine
 
 
 # -- against a model
@@ -616,7 +634,7 @@ class Both:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.store = open_store(folder, NOON)
+        self.store = open_store(folder)
         self.model = Model()
 
     def save(
@@ -692,8 +710,7 @@ class Both:
 
     def reopen(self) -> None:
         self.store.database.close()
-        self.store = open_store(self.folder, NOON)
-        assert not self.store.is_new
+        self.store = open_store(self.folder)
 
     def fill_disk(self) -> None:
         """Let the disk be full until it is opened anew."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, groupby
 from operator import itemgetter
 
 from nanwatch.model.news import News
-from nanwatch.notify.amounts import duration, moment, number
-from nanwatch.notify.inert import inert, printable
-from nanwatch.notify.layout import MOST_BYTES, bounded, field, size, wrap
+from nanwatch.model.words import duration, printable
+from nanwatch.notify.amounts import moment, number
+from nanwatch.notify.inert import inert
+from nanwatch.notify.layout import MOST_BYTES, bounded, field, join, size, wrap
 from nanwatch.notify.names import short_name
 from nanwatch.notify.phrases import counts, filled, how_bad, lasted, terms
 from nanwatch.notify.standing import run_lines
 from nanwatch.notify.wording import wording_of
 
-_RESERVED = 1200
-"""Bytes for what stands before and after the alerts."""
+_ROOM = MOST_BYTES - 1200
+"""Bytes of what is told in full; the others are for the host, and the count of what is not."""
+_ABOUT_NAN = ("nan_loss", "nan_burst")
 _FULL_ALERTS = 10
 _NAMED_RUNS = 5
 _EVIDENCE = 12
@@ -25,24 +28,33 @@ _LONGEST_NAME = 40
 def body(news: Sequence[News], host: str, now: float) -> str:
     """Return all that is known at *now* (Unix seconds) of *news*, which are ordered, the most important first.
 
-    As many alerts as fit are told in full, the others are counted.
+    As many alerts as fit are told in full, with where their runs stand; the others are counted.
     """
     runs = {run: rank for rank, run in enumerate(dict.fromkeys(item.run.id for item in news))}
     ordered = sorted(news, key=lambda item: runs[item.run.id])
-    lines = _overview(ordered, host) if len(runs) > 1 else []
-    last_of_run = {item.run.id: item for item in ordered[:_FULL_ALERTS]}
-    shown = 0
-    for item in ordered[:_FULL_ALERTS]:
-        block = _alert_lines(item, host, now, _lead(item, len(ordered), len(runs)))
-        if item is last_of_run[item.run.id]:
-            block += run_lines(item.run, now, item.alert.rule in ("nan_loss", "nan_burst"))
-        if shown and size([*lines, *block]) > MOST_BYTES - _RESERVED:
-            break
-        lines += [*block, ""]
-        shown += 1
-    if shown < len(ordered):
-        lines += [f"and {len(ordered) - shown} more: {counts(ordered[shown:])}", ""]
-    return bounded([*(lines or ["Nothing fires."]), f"Host   {host}"])
+    head = _overview(ordered, host) if len(runs) > 1 else []
+    blocks = [_alert_lines(item, host, now, _lead(item, len(ordered), len(runs))) for item in ordered[:_FULL_ALERTS]]
+    lines = [*head, *_with_runs(ordered, blocks, now)]
+    while size(lines) > _ROOM and len(blocks) > 1:
+        blocks.pop()
+        lines = [*head, *_with_runs(ordered, blocks, now)]
+    if size(lines) > _ROOM:
+        fitting = size(blocks[0]) - (size(lines) - _ROOM)
+        lines = [*head, *_with_runs(ordered, [bounded(blocks[0], fitting, last=3)], now)]
+    if rest := ordered[len(blocks) :]:
+        lines += [f"and {len(rest)} more: {counts(rest)}", ""]
+    return join(bounded([*(lines or ["Nothing fires."]), f"Host   {host}"], MOST_BYTES, last=1))
+
+
+def _with_runs(news: Sequence[News], blocks: Sequence[Sequence[str]], now: float) -> list[str]:
+    """Return the *blocks* of the first of *news*, after those of each run where it stands."""
+    lines: list[str] = []
+    for _, group in groupby(zip(news, blocks, strict=False), key=lambda told: told[0].run.id):
+        items, texts = zip(*group, strict=True)
+        lines += chain.from_iterable([*text, ""] for text in texts)
+        latest = max((item.run for item in items), key=lambda run: run.updated_at or 0.0)
+        lines[-1:] = [*run_lines(latest, now, any(item.alert.rule in _ABOUT_NAN for item in items)), ""]
+    return lines
 
 
 def _overview(news: Sequence[News], host: str) -> list[str]:
@@ -67,7 +79,8 @@ def _lead(item: News, alerts: int, runs: int) -> str:
 def _alert_lines(item: News, host: str, now: float, lead: str) -> list[str]:
     """Return one alert: what it says, what to do, its evidence, where it began."""
     message = " ".join(inert(item.alert.message).split())
-    lines = wrap(f"{lead}{_life(item, now)}{message}")
+    first = lead + _life(item, now)
+    lines = wrap(f"{first[:1].upper()}{first[1:]}{message}")
     lines += field("Do", _to_do(item, host))
     lines += _evidence(item)
     lines += field("At", _onset(item)) + field("Since", _since(item))
@@ -90,13 +103,15 @@ def _life(item: News, now: float) -> str:
             said.append(f"still firing, for {duration(now - start)}")
         if "escalated" in item.reasons:
             said.append(f"now {alert.severity}")
-    return f"{', '.join(said).capitalize()}: " if said else ""
+    return f"{', '.join(said)}: " if said else ""
 
 
 def _to_do(item: News, host: str) -> str:
     if item.is_over or item.alert.severity == "info":
         return "Nothing to do."
-    return filled(wording_of(item.alert.rule).to_do, terms(item, host)) or "Look at the log."
+    wording = wording_of(item.alert.rule)
+    has_finished = item.run.status == "finished" and wording.at_end
+    return filled(wording.at_end if has_finished else wording.to_do, terms(item, host)) or "Look at the log."
 
 
 def _evidence(item: News) -> list[str]:

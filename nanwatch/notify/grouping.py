@@ -63,11 +63,17 @@ def ready(messages: Sequence[Sequence[Waiting]], now: float) -> list[list[Waitin
 
 
 def drop_covered(waiting: Iterable[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
-    """Return what is still to be told of *waiting*, and what is not: it was suppressed before anybody was told."""
+    """Return what is still to be told of *waiting*, and what is not: it was suppressed before anybody was told.
+
+    What is silenced is in neither: it waits on, since the silence may end before the alert does.
+    """
     kept: list[Waiting] = []
     covered: list[Waiting] = []
     for one in waiting:
-        (covered if _is_covered(one.news) else kept).append(one)
+        if _is_covered(one.news):
+            covered.append(one)
+        elif not _is_held(one.news):
+            kept.append(one)
     return kept, covered
 
 
@@ -143,13 +149,19 @@ def _rank(one: Waiting) -> tuple[int, float, tuple[int, ...], str]:
 def _is_covered(news: News) -> bool:
     """Tell whether nobody is to be told of *news* any more: another alert speaks for it, or it was to be quiet.
 
-    Its end is told even so; but not where its beginning was not, and another alert spoke for it.
+    Its end is told even so; but not where its beginning was not, and it was suppressed then.
     """
-    suppressed, is_first = news.alert.suppressed, "first" in news.reasons
-    if "resolved" in news.reasons:
-        return is_first and _is_spoken_for(suppressed)
-    is_untold = is_first or news.alert.told is None
-    return _is_quieted(suppressed) or (is_untold and _is_spoken_for(suppressed))
+    suppressed, reasons = news.alert.suppressed, news.reasons
+    is_untold = "first" in reasons or news.alert.told is None
+    if news.is_over:
+        return "first" in reasons and (_is_spoken_for(suppressed) or _is_silenced(suppressed))
+    if _is_silenced(suppressed):
+        return reasons == ("repeated",)
+    return _ACKNOWLEDGED in suppressed or (is_untold and _is_spoken_for(suppressed))
+
+
+def _is_held(news: News) -> bool:
+    return not news.is_over and _is_silenced(news.alert.suppressed)
 
 
 def _is_spoken_for(suppressed: Iterable[str]) -> bool:
@@ -157,6 +169,5 @@ def _is_spoken_for(suppressed: Iterable[str]) -> bool:
     return any(reason.startswith(_INHIBITED) for reason in suppressed)
 
 
-def _is_quieted(suppressed: Iterable[str]) -> bool:
-    """Tell whether one of the reasons is somebody's wish: a silence, or an acknowledgement."""
-    return any(reason == _ACKNOWLEDGED or reason.startswith(_SILENCED) for reason in suppressed)
+def _is_silenced(suppressed: Iterable[str]) -> bool:
+    return any(reason.startswith(_SILENCED) for reason in suppressed)

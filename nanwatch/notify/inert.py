@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from nanwatch.model.words import printable
 
 LONGEST_FIELD = 600
 """Characters of a line, or of what stands in it."""
-_LONGEST_READ = 4 * LONGEST_FIELD
-_ESCAPE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b.?")
 _LIVE = re.compile(r"[@<](?=\S)|\](?=\()|\|(?=\|)")
 """What services take for a mention, a link, or text to be hidden: `@everyone`, `<!channel>`, `[a](b)`, `||a||`."""
 _JOINER = "\u2060"
-_MOST_MARKS = 2
 
 
 def inert(text: str, most: int = LONGEST_FIELD) -> str:
@@ -25,20 +23,3 @@ def inert(text: str, most: int = LONGEST_FIELD) -> str:
     if len(kept) > most:
         kept = f"{kept[: most - 1]}…"
     return _LIVE.sub(rf"\g<0>{_JOINER}", kept.replace("`", "'"))
-
-
-def printable(text: str) -> str:
-    """Return the beginning of *text* as one line without controls, escapes, bidi overrides and towers of marks."""
-    text = _ESCAPE.sub("", text[:_LONGEST_READ])
-    if text.isascii() and text.isprintable():
-        return text
-    kept, marks = [], 0
-    for char in text:
-        marks = marks + 1 if unicodedata.combining(char) else 0
-        if marks > _MOST_MARKS:
-            continue
-        if char.isprintable():
-            kept.append(char)
-        elif char.isspace():
-            kept.append(" ")
-    return "".join(kept)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from nanwatch.notify.inert import inert, printable
+from nanwatch.model.words import printable
+from nanwatch.notify.inert import inert
 
 MOST_BYTES = 8000
 """Beyond that, services cut a message themselves or refuse it."""
@@ -35,11 +36,11 @@ def size(lines: Iterable[str]) -> int:
     return len(join(lines).encode())
 
 
-def bounded(lines: Sequence[str]) -> str:
-    """Return *lines*, without those before the last one that are too many, and how many these are."""
-    text = join(lines)
-    kept = len(lines) - 1
-    while len(text.encode()) > MOST_BYTES and kept > 1:
+def bounded(lines: Sequence[str], most: int, last: int) -> list[str]:
+    """Return *lines* in *most* bytes: so many of those before the *last* ones as are too many become their count."""
+    head, end, kept = lines[:-last], lines[-last:], len(lines) - last
+    found = list(lines)
+    while size(found) > most and kept > 1:
         kept -= 1
-        text = join([*lines[:kept], f"and {len(lines) - 1 - kept} more lines", lines[-1]])
-    return text
+        found = [*head[:kept], f"and {len(head) - kept} more lines", *end]
+    return found

@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import PurePath
 
 from nanwatch.model.news import News, RunFacts
-from nanwatch.notify.inert import printable
+from nanwatch.model.words import printable
 
 _LOG_TELLS_NOTHING = re.compile(
     r"(?i)(?:train(?:ing)?|output|out|logs?|nohup|std(?:out|err)|console|run|main|results?|debug|slurm[-_]?[\d_.-]*|[\d_.-]*)"

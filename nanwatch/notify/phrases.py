@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from nanwatch.model.alert import Severity
-from nanwatch.model.news import News, RunFacts
-from nanwatch.notify.amounts import duration, number, plural
+from nanwatch.model.news import AlertFacts, News, RunFacts
+from nanwatch.model.words import duration, plural
+from nanwatch.notify.amounts import number
 
 _WORDS: dict[Severity, str] = {"critical": "CRIT", "warning": "WARN", "info": "INFO"}
 _IN_A_ROW = re.compile(r"(\d+ (?:epochs|times)) in a row")
@@ -74,6 +75,7 @@ def terms(item: News, host: str = "") -> dict[str, str]:
         "host": host or "its machine",
         "crashed": "killed" if evidence.get("kind") == "killed" else "crashed",
         "done": _done(item.run),
+        "go_on": "start again" if item.run.epoch is None and item.run.step is None else "resume",
     }
     for name, value in (("epoch", alert.epoch), ("line", alert.line), ("clean", item.run.last_clean_epoch)):
         if value is not None:
@@ -83,7 +85,21 @@ def terms(item: News, host: str = "") -> dict[str, str]:
     for name, pattern in (("row", _IN_A_ROW), ("error", _ERROR)):
         if found := pattern.search(alert.message):
             known[name] = found[1]
-    return known | _counted(evidence)
+    return known | _counted(evidence) | _placed(alert, known)
+
+
+def _placed(alert: AlertFacts, known: Mapping[str, str]) -> dict[str, str]:
+    """Return the places and spans of what is *known* in its own unit: a run without epochs has steps."""
+    has_epochs = alert.epoch is not None
+    unit, told, at = ("epoch", "epoch", alert.epoch) if has_epochs else ("step", "evaluation", alert.batch)
+    found = {} if at is None else {"onset": f"{unit} {at:,}"}
+    if "best_epoch" in known:
+        found["best_at"] = f"{unit} {known['best_epoch']}"
+    if "epochs" in known:
+        found["span"] = f"{known['epochs']} {told}{'' if known['epochs'] == '1' else 's'}"
+    if "onset_batch" in known and not has_epochs:
+        found["onset_step"] = known["onset_batch"]
+    return found
 
 
 def _counted(evidence: Mapping[str, float | int | str | None]) -> dict[str, str]:
@@ -99,6 +115,8 @@ def _counted(evidence: Mapping[str, float | int | str | None]) -> dict[str, str]
 def _done(run: RunFacts) -> str:
     """Return `90/90, top1 0.7612 (best)`: how far the run came, and how good it is."""
     unit, at, of = ("step", run.step, run.steps) if run.epoch is None else ("epoch", run.epoch, run.epochs)
+    if at is not None and run.progress == 1:
+        at = of or at  # a trainer that counts from 0 has done all of its epochs at 4/5
     parts = []
     if at is not None:
         parts.append(f"{at:,}/{of:,}" if of else f"{unit} {at:,}")

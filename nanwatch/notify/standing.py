@@ -7,8 +7,9 @@ import re
 import shlex
 
 from nanwatch.model.news import RunFacts
-from nanwatch.notify.amounts import duration, moment, number, plural
-from nanwatch.notify.inert import inert, printable
+from nanwatch.model.words import duration, plural, printable, speed
+from nanwatch.notify.amounts import moment, number
+from nanwatch.notify.inert import inert
 from nanwatch.notify.layout import field
 from nanwatch.notify.names import short_name
 
@@ -31,7 +32,8 @@ def run_lines(run: RunFacts, now: float, is_about_nan: bool) -> list[str]:
     if run.updated_at is not None:
         ago = f", {duration(now - run.updated_at)} ago" if now - run.updated_at >= 1 else ""
         lines += field("Grew", f"{moment(run.updated_at)}{ago}")
-    lines.append(f"Log    {inert(run.log, _LONGEST_PATH)}")  # not wrapped: a path is copied in one piece
+    log = "standard input" if run.log in ("", "-") else run.log
+    lines.append(f"Log    {inert(log, _LONGEST_PATH)}")  # not wrapped: a path is copied in one piece
     pasted = _pasted(run.log)
     return [*lines, f"Look   nanwatch summary {pasted}"] if pasted else lines
 
@@ -50,8 +52,8 @@ def _pace(run: RunFacts) -> str:
     if run.status != "running":
         return ""
     parts = []
-    if run.rate and math.isfinite(run.rate):
-        parts.append(f"{run.rate:.3g} it/s" if run.rate >= 1 else f"{1 / run.rate:.3g} s/it")
+    if pace := speed(run.rate):
+        parts.append(pace)
     if run.eta_seconds is not None and math.isfinite(run.eta_seconds):
         parts.append(f"ETA {duration(run.eta_seconds)}")
     return ", ".join(parts)
@@ -64,7 +66,9 @@ def _losses(run: RunFacts) -> str:
 
 
 def _counters(run: RunFacts) -> str:
-    parts = [plural(run.nan_batches, "NaN batch", "NaN batches") if run.nan_batches else "no NaN"]
+    parts = []
+    if run.nan_batches or run.losses:  # of a run that has shown no loss yet, nobody knows
+        parts.append(plural(run.nan_batches, "NaN batch", "NaN batches") if run.nan_batches else "no NaN")
     if run.grad_skips:
         parts.append(f"{plural(run.grad_skips, 'step', 'steps')} skipped")
     if run.vram_gb is not None:
@@ -73,7 +77,9 @@ def _counters(run: RunFacts) -> str:
 
 
 def _best(run: RunFacts) -> str:
-    """Return `mAP50-95 0.6413, best 0.65 (epoch 3)`."""
+    """Return `mAP50-95 0.6413, best 0.65 (epoch 3)`; nothing where it is only a loss that has been told."""
+    if run.best_value is None and run.primary_metric in run.losses:
+        return ""
     parts = []
     if run.primary_value is not None:
         parts.append(number(run.primary_value))
@@ -89,8 +95,13 @@ def _metric(name: str) -> str:
 
 
 def _pasted(log: str) -> str:
-    """Return the log's path as a shell and nanwatch take it, a `?` for each sign that a chat would not leave alone."""
-    if len(log) > _LONGEST_PATH:
+    """Return the log's path as a shell and nanwatch take it, a `?` for each sign that a chat would not leave alone.
+
+    Nothing for what has no path, or too long a one.
+    """
+    if log in ("", "-") or len(log) > _LONGEST_PATH:
         return ""
+    if log.startswith("-"):
+        log = f"./{log}"  # no option
     quoted = shlex.quote(log)
     return quoted if inert(quoted, _LONGEST_PATH) == quoted else shlex.quote(_UNSAFE_IN_PATH.sub("?", log))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from nanwatch.model.news import News
-from nanwatch.notify.inert import printable
+from nanwatch.model.words import printable
 from nanwatch.notify.names import common_name, short_name
 from nanwatch.notify.phrases import counts, filled, how_bad, lasted, place, terms
 from nanwatch.notify.wording import WORDINGS, wording_of
@@ -15,6 +15,8 @@ _TITLE = 60
 """Characters that every phone shows of a title."""
 _LEAST_NAME = 16
 _LONGEST_WHAT = 32
+_LEAST_PIECE = 8
+"""Of a word that is cut in two, so much must be left to tell it."""
 _FEW = 3
 """Alerts of several runs: of so many the worst is told, more are only counted."""
 _ENDINGS = ("failed", "crashed", "interrupted", "finished")
@@ -38,7 +40,7 @@ def title(news: Sequence[News], host: str) -> str:
 def _firing_title(item: News, more: str) -> str:
     rule, severity = item.alert.rule, item.alert.severity
     word = "DONE" if (rule, severity) == ("finished", "info") else how_bad(item)
-    still = "still" if "repeated" in item.reasons else ""
+    still = "still" if "repeated" in item.reasons and word != "DONE" else ""
     head = " ".join(part for part in (word, still, _what(item)) if part)
     return fit(head, short_name(item.run), filled(wording_of(rule).tail, terms(item)) or place(item), more)
 
@@ -85,7 +87,8 @@ def fit(head: str, name: str = "", tail: str = "", more: str = "") -> str:
         if room >= least:
             break
     else:
-        head, room = _cut_end(head, len(head) + room - _LEAST_NAME), _LEAST_NAME
+        head = _cut_end(head, len(head) + room - least)
+        room = _TITLE - len(head) - len(joint) - len(rest)
     return f"{head}{joint}{_cut_middle(name, room)}{rest}"
 
 
@@ -103,10 +106,12 @@ def _cut_middle(name: str, room: int) -> str:
 
 
 def _cut_end(text: str, room: int) -> str:
-    """Return *text* in *room* characters: what is too long loses its last words."""
+    """Return *text* in *room* characters: what is too long loses its last words, a long word only its end."""
     if len(text) <= room:
         return text
-    head = text[: max(1, room - 1)]
-    if " " in head and not text[len(head)].isspace():
-        head = head[: head.rindex(" ")]
-    return head.rstrip(" ;,:(") + "…"
+    end = max(1, room - 1)
+    end = next((found.start() for found in _NUMBERS.finditer(text) if 0 < found.start() < end < found.end()), end)
+    start = text.rfind(" ", 0, end) + 1
+    if 0 < end - start < _LEAST_PIECE and start and not text[end].isspace():
+        end = start
+    return text[:end].rstrip(" ;,:(") + "…"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import selectors
 import shutil
 import signal
@@ -15,13 +14,12 @@ from contextlib import suppress
 from typing import IO, Literal, cast
 
 from nanwatch.model.news import Message
+from nanwatch.notify.answers import one_line
 from nanwatch.notify.base import Outcome
 from nanwatch.notify.payload import environment, news_json
 
 _KEPT = 2048
 """Bytes of what a program says that are kept: the last ones."""
-_LONGEST = 200
-"""Characters of a reason that are taken from what a program says."""
 _GRACE = 2.0
 _TICK = 0.05
 _BLOCK = 1 << 16
@@ -29,7 +27,6 @@ _TEMPORARY = os.EX_TEMPFAIL
 _HOPELESS = frozenset({os.EX_USAGE, os.EX_NOPERM, os.EX_CONFIG, 126, 127})
 """Exit codes that stay the same until somebody mends the program; 126 and 127 are a shell's: not run, not found."""
 _NOT_A_PROGRAM = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.EISDIR})
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
 _TEST_ENVIRONMENT = (
     "RULE", "SEVERITY", "STATE", "RUN", "LOG", "EPOCH", "BATCH", "MESSAGE", "ALERT_ID", "KEY", "HOST", "REASON",
 )  # fmt: skip
@@ -198,12 +195,6 @@ class _Conversation:
     def _register(self, stream: IO[bytes], event: int) -> None:
         os.set_blocking(stream.fileno(), False)
         self._selector.register(stream, event)
-
-
-def one_line(text: str) -> str:
-    """Return the start of *text* as one line without escape sequences and control characters, 200 characters."""
-    text = "".join(c if c.isprintable() else " " for c in _ESCAPE.sub("", text))
-    return " ".join(text.split())[:_LONGEST]
 
 
 def _stdin(message: Message, host: str) -> bytes:

@@ -9,8 +9,8 @@ class Wording(NamedTuple):
     """How a rule is worded: templates over `phrases.terms`, of each the first that can be filled.
 
     `what` is for a title, `many` follows `20 runs`, `was` follows `OK again` (without it: `after` and `what`), `tail`
-    stands in place of the epoch, `to_do` is one line that promises nothing which the log does not tell. The last of
-    `many` names nothing: it stands for runs that differ.
+    stands in place of the epoch, `to_do` is one line that promises nothing which the log does not tell, and `at_end`
+    what to do instead where the run has finished. The last of `many` names nothing: it stands for runs that differ.
     """
 
     what: tuple[str, ...]
@@ -18,38 +18,54 @@ class Wording(NamedTuple):
     to_do: tuple[str, ...]
     was: tuple[str, ...] = ()
     tail: tuple[str, ...] = ()
+    at_end: tuple[str, ...] = ()
 
 
-_KEEP_BEST = ("The checkpoint of epoch {best_epoch}, the best so far, is the one to keep.", "Keep the best checkpoint.")
+_KEEP_BEST = ("The checkpoint of {best_at}, the best so far, is the one to keep.", "Keep the best checkpoint.")
+_NOTHING = ("Nothing to do: the run has finished.",)
+_LAST = ("The run has finished: see whether its last checkpoint is of use.",)
 
 WORDINGS: dict[str, Wording] = {
     "oom": Wording(
         what=("out of memory",),
         many=("failed: oom",),
-        to_do=("Take a smaller batch, or free memory on {host}; then resume.",),
+        to_do=("Take a smaller batch, or free memory on {host}; then {go_on}.",),
+        at_end=_NOTHING,
     ),
     "crash": Wording(
         what=("{crashed}: {error}", "{crashed}"),
         many=("{crashed}: {error}", "crashed"),
-        to_do=("Read the error at line {line} of the log; then resume.", "Read the error in the log; then resume."),
+        to_do=("Read the error at line {line} of the log; then {go_on}.", "Read the error in the log; then {go_on}."),
         was=("had {crashed}",),
+        at_end=("Read the error at line {line} of the log.", "Read the error in the log."),
     ),
     "process_gone": Wording(
         what=("its process is gone",),
         many=("failed: process gone",),
         to_do=("Look on {host} for what ended it: its kernel log, its scheduler.",),
         was=("its process was gone",),
+        at_end=_NOTHING,
     ),
     "nan_burst": Wording(
         what=("{nan}", "NaN losses"),
         many=("with NaN losses",),
-        to_do=("Epoch {clean} was clean: resume from its checkpoint.", "No complete epoch was seen to be clean."),
+        to_do=(
+            "Epoch {clean} was clean: resume from its checkpoint.",
+            "It began at step {onset_step}: resume from a checkpoint before that.",
+            "No complete epoch was seen to be clean.",
+        ),
+        at_end=(
+            "The run has finished; epoch {clean} was clean: its checkpoint is the one to trust.",
+            "The run has finished: a checkpoint from before step {onset_step} is the one to trust.",
+            "The run has finished; no complete epoch was seen to be clean.",
+        ),
     ),
     "stall": Wording(
         what=("silent {silence}", "silent"),
         many=("silent",),
         to_do=("Look at process {pid} on {host}.", "Look at its process on {host}."),
         was=("was silent {silence}",),
+        at_end=_NOTHING,
     ),
     "metric_collapse": Wording(
         what=("{metric} {value}, was {best}", "metric collapsed"),
@@ -60,12 +76,14 @@ WORDINGS: dict[str, Wording] = {
     "loss_explosion": Wording(
         what=("{loss} {usual} -> {value}", "loss exploded"),
         many=("with an exploded loss",),
-        to_do=("If it stays there, resume from before epoch {epoch}.", "If it stays there, start again."),
+        to_do=("If it stays there, resume from before {onset}.", "If it stays there, start again."),
+        at_end=("The run has finished: a checkpoint from before {onset} is the one to trust.", *_LAST),
     ),
     "grad_skip": Wording(
         what=("{skips}", "steps skipped"),
         many=("skipping steps",),
         to_do=("See whether it grows, and NaN losses follow.",),
+        at_end=_LAST,
     ),
     "metric_decline": Wording(
         what=("{metric} worse {row}", "metric worse"),
@@ -79,50 +97,60 @@ WORDINGS: dict[str, Wording] = {
         many=("with a NaN loss",),
         to_do=("A single bad batch may pass; nan_burst tells when it does not.",),
         was=("after {nan}", "after a NaN loss"),
+        at_end=_LAST,
     ),
     "rollback": Wording(
         what=("began epoch {again} again", "went back to epoch {to_epoch}", "went back"),
         many=("went back",),
         to_do=("What it trained since that checkpoint is lost.",),
         was=("had begun epoch {again} again", "had gone back to epoch {to_epoch}", "had gone back"),
+        at_end=_NOTHING,
     ),
     "frozen_metric": Wording(
-        what=("metrics frozen {epochs} epochs", "metrics frozen"),
+        what=("metrics frozen {span}", "metrics frozen"),
         many=("with frozen metrics",),
         to_do=("See whether the weights are NaN: some trainers print the last good values again.",),
         was=("metrics were frozen",),
     ),
     "checkpoint_unsaved": Wording(
-        what=("no checkpoint for {epochs} epochs", "checkpoint not saved"),
+        what=("no checkpoint for {span}", "checkpoint not saved"),
         many=("not saving checkpoints",),
         to_do=(
             "Until it saves again, a crash throws it back to epoch {last_saved_epoch}.",
             "Until it saves again, a crash throws it back to its last checkpoint.",
         ),
         was=("did not save",),
+        at_end=(
+            "The run has finished: its last checkpoint is that of epoch {last_saved_epoch}.",
+            "The run has finished: see which checkpoint is its last.",
+        ),
     ),
     "vram_jump": Wording(
         what=("VRAM {change} G", "VRAM jumped"),
         many=("with a VRAM jump",),
         to_do=("Look what changed there; watch how much memory is left.",),
+        at_end=_NOTHING,
     ),
     "slowdown": Wording(
         what=("{usual_rate} -> {rate} it/s", "slow"),
         many=("slowed down",),
         to_do=("Look what else runs on {host}: GPU, CPU, disk.",),
         was=("was slow",),
+        at_end=_NOTHING,
     ),
     "interrupted": Wording(
         what=("interrupted",),
         many=("interrupted",),
         to_do=("Resume it from its last checkpoint.",),
         was=("was interrupted",),
+        at_end=_NOTHING,
     ),
     "deadline": Wording(
         what=("{late} late", "late"),
         many=("late",),
         to_do=("Shorten the run, or give it more time.",),
         was=("was {late} late",),
+        at_end=_NOTHING,
     ),
     "oom_recovered": Wording(
         what=("out of memory, recovered",),
@@ -137,7 +165,7 @@ WORDINGS: dict[str, Wording] = {
         was=("was overfitting",),
     ),
     "plateau": Wording(
-        what=("{metric} flat {epochs} epochs", "on a plateau"),
+        what=("{metric} flat {span}", "on a plateau"),
         many=("on a plateau",),
         to_do=_KEEP_BEST,
         was=("was on a plateau",),

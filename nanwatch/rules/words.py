@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 
 from nanwatch.model.run import Epoch, Evaluation, Run
+from nanwatch.model.words import spoken_duration
 
 _LEAST_COUNT = 3
 _CLEAN_STEPS = 100
 _LEAST_SHARE = 0.05
 _NOT_MEASURED = -1.0
 """What trainers print for a metric of an epoch without validation, or of a class without labels."""
+
+duration = spoken_duration
+"""How long something lasts, as a sentence says it."""
 
 
 def place(row: Epoch, position: int | None) -> str:
@@ -129,15 +133,3 @@ def where_it_stands(run: Run) -> str:
     if run.step is not None:
         return f"at step {run.step:,}" + (f" of {run.steps:,}" if run.steps else "")
     return "at its start"
-
-
-def duration(seconds: float) -> str:
-    """Return `22 minutes`, `90 seconds`, `3 h 5 min` or `2 days`, as a person would say it."""
-    if seconds < 120:
-        return f"{seconds:.0f} seconds"
-    if seconds < 2 * 3600:
-        return f"{seconds / 60:.0f} minutes"
-    if seconds < 48 * 3600:
-        hours, minutes = divmod(round(seconds / 60), 60)
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{seconds / 86400:.1f} days"

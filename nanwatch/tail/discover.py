@@ -67,6 +67,10 @@ class Discovery:
             self._stamps[folder] = self._listings[folder][0] if folder in self._listings else _MISSING
         return self._logs
 
+    def may_find(self, path: Path) -> bool:
+        """Tell whether *path* is one that the patterns name, were it there."""
+        return any(_names(pattern, path) for pattern in self._patterns)
+
     def folders(self) -> set[Path]:
         """Return the existing folders to be watched, not recursively: those with logs first."""
         wanted: dict[Path, None] = {}
@@ -169,6 +173,21 @@ def _scan(folder: str) -> tuple[list[str], list[str]]:
                 elif entry.is_dir():
                     folders.append(entry.name)
     return files, folders
+
+
+def _names(pattern: Path, path: Path) -> bool:
+    """Tell whether *pattern* is the name of *path*, of a folder above it, or a glob that matches it."""
+    if not _MAGIC.search(str(pattern)) or _is_dir(pattern):
+        return pattern == path or pattern in list(path.parents)[:2]
+    return _matches_parts(pattern.parts, path.parts)
+
+
+def _matches_parts(wanted: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    if not wanted or not parts:
+        return not parts and all(part == "**" for part in wanted)
+    if wanted[0] == "**":
+        return _matches_parts(wanted[1:] or ("*",), parts) or _matches_parts(wanted, parts[1:])
+    return bool(_matcher(wanted[0])(parts[0])) and _matches_parts(wanted[1:], parts[1:])
 
 
 def _is_named_file(pattern: Path) -> bool:

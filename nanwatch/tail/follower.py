@@ -420,12 +420,12 @@ class Follower:
         """Find the file that was read up to *resume*: here, under another name, or copied; in this order."""
         with suppress(FileNotFoundError):
             new = OpenFile(self.path, self._room)
-            if not self._is_known(self.path, new.key) and _is_at(new, resume):
-                if new.key != resume.key and (moved := self._open_moved(resume)):
-                    self._keep(moved)
+            if new.key == resume.key and _is_at(new, resume):
                 return new
             new.close()
-        return self._open_moved(resume) or self._open_copy(resume)
+        with suppress(FileNotFoundError):
+            return self._open_moved(resume) or self._open_grown_copy(resume) or self._open_copy(resume)
+        return self._open_copy(resume)
 
     def _open_moved(self, position: Position) -> OpenFile | None:
         moved = find_moved(self.path, position.key)

@@ -88,7 +88,7 @@ _INTEGERS = ("device", "inode", "offset", "head_size", "before_size", "size", "m
 
 def _typed(data: Mapping[str, object], name: str, kind: type[_T]) -> _T:
     value = data.get(name) if isinstance(data, Mapping) else None
-    if not isinstance(value, kind) or (isinstance(value, int) and value < 0):
+    if not isinstance(value, kind) or (isinstance(value, int) and value < 0 and name != "mtime_ns"):
         raise ValueError(f"position: {name} is missing or wrong")
     return value
 

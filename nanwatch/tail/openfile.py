@@ -92,7 +92,7 @@ class OpenFile:
 
     def resume(self, position: Position) -> None:
         """Go on at *position*, which must have been found to match."""
-        self.offset = position.offset
+        self.offset, self.mtime_ns = position.offset, position.mtime_ns
         self.head = os.pread(self.fd, position.head_size, 0)
         self.before = os.pread(self.fd, position.before_size, position.offset - position.before_size)
 

@@ -53,6 +53,7 @@ class Tailer:
         self._scanned: float | None = None
         self._checked: float | None = None
         self._last: Path | None = None
+        self._ended: set[Path] = set()
 
     @property
     def logs(self) -> list[Follower]:
@@ -74,6 +75,15 @@ class Tailer:
         """Return how far the log at *path* was read, also of one that has not been seen yet; None if not at all."""
         follower = self._followers.get(path)
         return self._positions.get(path) if follower is None else follower.position
+
+    def take_ended(self) -> set[Path]:
+        """Return the logs that were read to their end since this was last asked."""
+        ended, self._ended = self._ended, set()
+        return ended
+
+    def forget(self, path: Path) -> None:
+        """Forget where a log that is gone was left: if it comes back, it is read from its start."""
+        self._positions.pop(path, None)
 
     def wait(self, timeout: float) -> set[Path] | None:
         """Wait for something to look at; hand what it returns to `poll` (None: look at everything)."""
@@ -99,6 +109,8 @@ class Tailer:
                 yield path, item
                 turns.append((path, items))
                 break
+            else:
+                self._ended.add(path)
         self._last = None
 
     def close(self) -> None:

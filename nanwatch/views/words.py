@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-_ESCAPE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS: title, clipboard
-    r"|\x1b[\]PX^_ -/]*[0-~]?"
-)
+from nanwatch.model.words import age as age
+from nanwatch.model.words import brief_duration, printable
+from nanwatch.model.words import plural as plural
+from nanwatch.model.words import speed as speed
+
 _VARIATION = re.compile("[\ufe00-\ufe0f]")
 _LONGEST = 1000
 
@@ -40,21 +40,7 @@ def clean(text: str) -> str:
     text = text[:_LONGEST]
     if text.isascii() and text.isprintable():
         return text.strip()
-    text = _VARIATION.sub("", _ESCAPE.sub("", text))
-    text = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
-    return " ".join(_without_towers(text).split())
-
-
-def _without_towers(text: str) -> str:
-    """Leave at most two combining marks on a letter."""
-    if text.isascii():
-        return text
-    kept, marks = [], 0
-    for char in text:
-        marks = 0 if cell_len(char) else marks + 1
-        if marks <= 2:
-            kept.append(char)
-    return "".join(kept)
+    return " ".join(printable(_VARIATION.sub("", text)).split())
 
 
 def take(text: Iterable[str], cells: int) -> list[str]:
@@ -156,43 +142,10 @@ def rough(count: float) -> str:
     return f"{round(count / step) * step:,}"
 
 
-def plural(count: int, word: str, words: str | None = None) -> str:
-    """Return `1 epoch`, `2 epochs`."""
-    return f"{count:,} {word if count == 1 else words or word + 's'}"
-
-
-def speed(rate: float | None) -> str | None:
-    """Return `2.2 it/s`, or `1.9 s/it` where a batch takes longer than a second."""
-    if not rate or not math.isfinite(rate):
-        return None
-    return f"{rate:.3g} it/s" if rate >= 1 else f"{1 / rate:.3g} s/it"
-
-
 # -- times
 
-
-def duration(seconds: float) -> str:
-    """Return `42s`, `41m`, `7h12`, `1d19h`, `140d`: never more than is worth knowing."""
-    if not math.isfinite(seconds) or seconds > 9999 * 86_400:
-        return "ages"
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m"
-    if whole < 86_400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02d}"
-    days, hours = divmod(whole // 3600, 24)
-    return f"{days}d{hours:02d}h" if days < 100 else f"{days}d"
-
-
-def age(seconds: float) -> str:
-    """Return an age in one unit: `2s`, `17m`, `6h`, `3d`."""
-    whole = max(0, int(seconds)) if math.isfinite(seconds) else 0
-    for size, unit in ((86_400 * 2, "d"), (3600, "h"), (60, "m")):
-        if whole >= size:
-            return f"{whole // (86_400 if unit == 'd' else size)}{unit}"
-    return f"{whole}s"
+duration = brief_duration
+"""How long something takes, as it fits into a cell."""
 
 
 def moment(at: float, now: float) -> str:

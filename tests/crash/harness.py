@@ -25,7 +25,7 @@ from tests.crash.writing import Change, Logs, Reference, Writer, chance, make_pl
 from tests.support.command import environment
 
 COMMAND, HOOK, MAIL = DESTINATIONS = ("tell/command", "hook/json", "mail/mailto")
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 """Seconds that are waited for what must come."""
 _STOP_S = 5.0
 """So long a daemon may take to stop when it is asked to."""
@@ -240,6 +240,7 @@ class Scene:
         daemon.kill()
         self._heed(daemon)
         with self._store_as_left() as store:
+            self._writer.know(_known(store))
             for name in DESTINATIONS:
                 self.under_way.update((name, pending.message.key) for pending in store.pending(name)[:1])
 
@@ -247,9 +248,8 @@ class Scene:
         """Let the writer and a daemon come to their end."""
         self._writer.allow(self._steps)
         daemon = self._start()
-        self._writer.join(TIMEOUT)
+        self._wait(self._is_written, "all to be written")
         assert self._writer.failure is None
-        assert not self._writer.is_alive()
         self._wait(self._is_all_told, "all to be told")
         self._end(daemon)
 
@@ -280,7 +280,7 @@ class Scene:
             for path in (self._folder / "state").glob(f"{FILE}*"):
                 if not path.name.endswith("-shm"):
                     shutil.copyfile(path, Path(scratch) / path.name)
-            store = open_store(Path(scratch), time.time(), say=self.defects.append)
+            store = open_store(Path(scratch), say=self.defects.append)
             with closing(store.database):
                 yield store
 
@@ -289,13 +289,17 @@ class Scene:
         path, until = self._folder / "state" / FILE, time.monotonic() + TIMEOUT
         while time.monotonic() < until:
             if path.exists():
-                store = open_store(path.parent, time.time())
+                store = open_store(path.parent)
                 with closing(store.database):
                     if is_so(store):
                         return
             self._arrived.wait(0.05)
             self._arrived.clear()
         self.defects.append(f"waited {TIMEOUT:g} s in vain for {what}")
+
+    def _is_written(self, store: Store) -> bool:
+        self._writer.know(_known(store))
+        return not self._writer.is_alive()
 
     def _is_all_told(self, store: Store) -> bool:
         query = "SELECT destination, alert, reason FROM news WHERE outcome = 'sent'"
@@ -324,6 +328,11 @@ class Scene:
             read = {log.path: log.position.offset for log in store.logs()}
         sizes = {str(path): path.stat().st_size for path in (self._folder / "logs").glob("*.log")}
         return [f"{log}: read up to {read.get(log)} of {size}" for log, size in sizes.items() if read.get(log) != size]
+
+
+def _known(store: Store) -> list[str]:
+    """Return the names of the logs that a daemon will go on with."""
+    return [Path(log.path).name for log in store.logs()]
 
 
 def _is_at_work(store: Store, daemon: Daemon) -> bool:
@@ -357,7 +366,7 @@ def run(kills: int, seed: int, longest: float = 1.2) -> Report:
 def missing(reference: Reference, name: str, arrivals: Sequence[Arrival]) -> list[str]:
     """Return the changes that had to arrive at the destination *name* and did not, a line each."""
     came = {change for arrival in arrivals for change in arrival.told}
-    return [f"{name}: lost: {_words(change)}" for change in sorted(reference.expected - came)]
+    return [f"{name}: lost: {reference.words(change)}" for change in sorted(reference.expected - came)]
 
 
 def surplus(reference: Reference, name: str, arrivals: Sequence[Arrival]) -> list[str]:
@@ -371,12 +380,12 @@ def surplus(reference: Reference, name: str, arrivals: Sequence[Arrival]) -> lis
         for change in arrival.told:
             keys[change].add(arrival.key)
             if change[1] == "resolved" and change[0] not in begun:
-                wrong.append(f"{name}: over before it began: {_words(change)}")
+                wrong.append(f"{name}: over before it began: {reference.words(change)}")
     for change, found in keys.items():
         if change[0] not in reference.covered and change not in reference.told:
-            wrong.append(f"{name}: never happened: {_words(change)}")
+            wrong.append(f"{name}: never happened: {reference.words(change)}")
         if len(found) > max(1, reference.told[change]):
-            wrong.append(f"{name}: told in {len(found)} messages: {_words(change)}")
+            wrong.append(f"{name}: told in {len(found)} messages: {reference.words(change)}")
     return wrong
 
 
@@ -387,11 +396,6 @@ def repeats(name: str, arrivals: Sequence[Arrival], under_way: Mapping[tuple[str
     """
     came = Counter(arrival.key for arrival in arrivals)
     return [
-        f"{name}: message {key} came {n} times, killed {under_way.get((name, key), 0)} times: "
-        + ", ".join(_words(change) for arrival in arrivals if arrival.key == key for change in arrival.told)
+        f"{name}: message {key} came {n} times, killed {under_way.get((name, key), 0)} times"
         for key, n in came.items() if n > 1 + under_way.get((name, key), 0)
     ]  # fmt: skip
-
-
-def _words(change: Change) -> str:
-    return " ".join(change)

@@ -7,8 +7,9 @@ import random
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -114,12 +115,13 @@ class Reference:
     """What a service tells that reads after each piece and that nobody kills.
 
     `told` counts every change that somebody must be told of. `covered` are the alerts for which another one spoke at
-    some time: whether they are told depends on when the message goes out.
+    some time: whether they are told depends on when the message goes out. `names` are what the ids stand for.
     """
 
     config: Config
     told: Counter[Change] = field(default_factory=Counter)
     covered: set[str] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         tailer = Tailer(self.config.logs, ManualWake(), recheck_s=0.0)
@@ -129,6 +131,10 @@ class Reference:
     def expected(self) -> set[Change]:
         """What must arrive everywhere."""
         return {change for change in self.told if change[0] not in self.covered}
+
+    def words(self, change: Change) -> str:
+        """Return what *change* is, for a person; only its id where it never happened here."""
+        return f"{self.names.get(change[0], change[0])} {change[1]}"
 
     def look(self) -> None:
         """Read what is new."""
@@ -146,13 +152,16 @@ class Reference:
         reason = decide(alert, None, 0.0)
         if reason is not None:
             mark_told(alert, None)
-            self.told[alert_id(log, alert.id), reason] += 1
+            identity = alert_id(log, alert.id)
+            self.told[identity, reason] += 1
+            self.names[identity] = f"{identity} ({alert.rule} in {Path(log).name}, byte {alert.offset})"
 
 
 class Writer(threading.Thread):
     """Does the steps of a plan, as many as it has been allowed, with a pause before each; *reference* reads along.
 
-    `wrote` is set after each of them.
+    It rotates a log only once a daemon knows it: of one that came and was rotated while none was looking, nobody can
+    tell that there was more. `wrote` is set after each step.
     """
 
     def __init__(self, plan: Sequence[Step], logs: Logs, reference: Reference, dice: random.Random) -> None:
@@ -161,17 +170,28 @@ class Writer(threading.Thread):
         self.failure: BaseException | None = None
         self._plan, self._logs, self._reference, self._dice = plan, logs, reference, dice
         self._allowed = threading.Semaphore(0)
+        self._known: set[str] = set()
+        self._knows = threading.Condition()
 
     def allow(self, steps: int) -> None:
         """Let it do so many *steps* more."""
         for _ in range(steps):
             self._allowed.release()
 
+    def know(self, logs: Iterable[str]) -> None:
+        """Let it rotate the *logs* with these names."""
+        with self._knows:
+            self._known.update(logs)
+            self._knows.notify_all()
+
     def run(self) -> None:
         """Write it all."""
         try:
             for step in self._plan:
                 self._allowed.acquire()
+                if step.turn:
+                    with self._knows:
+                        self._knows.wait_for(partial(self._known.__contains__, step.log))
                 threading.Event().wait(self._dice.uniform(0, _PAUSE_S))
                 self._logs.write(step)
                 self._reference.look()

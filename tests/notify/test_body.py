@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from nanwatch.model.alert import Severity
 from nanwatch.model.news import News
 from nanwatch.notify import render
+from nanwatch.notify.wording import WORDINGS
 from tests.notify.composing import HOST, compose, over
 from tests.notify.making import NOON, news
+
+
+def advice(item: News) -> str:
+    """Return what the body of *item* says that is to be done."""
+    _, _, rest = compose(item).body.partition("\nDo     ")
+    return " ".join(re.split(r"\n(?! )", rest)[0].split())
 
 
 @pytest.fixture(autouse=True)
@@ -168,6 +178,47 @@ and 10 more: 10 critical
 Host   gpu-a3""")
 
 
+def test_where_a_run_stands_is_told_whatever_finds_no_room() -> None:
+    """The lines of a run follow its alerts that are shown, though others of them are only counted."""
+    first, second = "/data/first.log", "/data/second.log"
+    long = {f"name_{n}": "x" * 200 for n in range(12)}
+    items = [news("oom", log=first), *(news("stall", log=second, evidence=long, id=f"{n}") for n in range(4))]
+    body = compose(*items).body
+    assert body.index("nanwatch daemon ack 1") < body.index("Look   nanwatch summary /data/second.log")
+    assert "nanwatch daemon ack 3" not in body
+    assert [body.count(f"\n{label}") for label in ("Run  ", "Log  ", "Look ")] == [2, 2, 2]
+    assert "\n\nand 2 more: 2 critical\n\nHost" in body
+
+
+def test_an_alert_too_long_for_a_message_loses_its_evidence_only() -> None:
+    """Where it began, how to quiet it and where its run stands stay."""
+    item = news("stall", evidence={f"name_{n}": "\N{FIRE}" * 200 for n in range(12)})
+    body = compose(item).body
+    labels = ("At", "Since", "Quiet", "Run", "Grew", "Log", "Look", "Host")
+    assert [body.count(f"\n{label} ") for label in labels] == [1] * len(labels)
+    assert " more lines\nAt " in body
+    assert len(body.encode()) <= 8000
+
+
+def test_the_last_clean_epoch_is_told_for_any_alert_about_nan() -> None:
+    """It is told with the run, though the last alert of it is about something else."""
+    assert "\nClean  epoch 3" in compose(news("nan_burst"), news("vram_jump", severity="warning")).body
+    assert "\nClean  epoch 3" not in compose(news("vram_jump", severity="warning")).body
+
+
+def test_a_run_is_told_as_it_stood_last() -> None:
+    """Alerts of one run may have been noted at different times: the latest one knows best where it stands."""
+    later = news("nan_burst", run={"batch": 2000, "updated_at": NOON + 30})
+    body = compose(later, news("vram_jump", severity="warning")).body
+    assert "\nRun    unet-iou-v3: running, epoch 4/50, batch 2,000/41,163\n" in body
+
+
+def test_only_the_first_word_of_an_alert_is_capital() -> None:
+    """Behind how bad it is, the sentence goes on."""
+    items = [news("stall", message="silent", reasons=("repeated",)), news("vram_jump", severity="warning")]
+    assert compose(*items).body.startswith("CRIT: still firing, for 60 s: silent\n")
+
+
 def test_lines_fit_an_email() -> None:
     """No line of a usual message is wider than 72 columns."""
     item = news("oom", message="out of memory ended the run: torch.OutOfMemoryError: CUDA out of memory. " * 4)
@@ -186,6 +237,22 @@ def test_the_first_characters_say_it() -> None:
     ("item", "to_do"),
     [
         (news("nan_burst", run={"last_clean_epoch": None}), "No complete epoch was seen to be clean."),
+        (
+            news(
+                "nan_burst", epoch=None, evidence={"onset_batch": 1200}, run={"epoch": None, "last_clean_epoch": None}
+            ),
+            "It began at step 1,200: resume from a checkpoint before that.",
+        ),
+        (news("loss_explosion"), "If it stays there, resume from before epoch 4."),
+        (news("loss_explosion", epoch=None, batch=1200), "If it stays there, resume from before step 1,200."),
+        (
+            news("metric_collapse", evidence={"best_epoch": 3}),
+            "The checkpoint of epoch 3, the best so far, is the one to keep.",
+        ),
+        (
+            news("metric_collapse", epoch=None, batch=9000, evidence={"best_epoch": 7500}, run={"epoch": None}),
+            "The checkpoint of step 7,500, the best so far, is the one to keep.",
+        ),
         (news("stall"), "Look at its process on gpu-a3."),
         (news("crash"), "Read the error at line 1,203 of the log; then resume."),
         (
@@ -198,7 +265,7 @@ def test_the_first_characters_say_it() -> None:
 )
 def test_what_to_do_promises_nothing_that_the_log_does_not_tell(item: News, to_do: str) -> None:
     """One line of advice, of what is known only."""
-    assert f"\nDo     {to_do}" in compose(item).body
+    assert to_do in advice(item)
 
 
 @pytest.mark.parametrize(
@@ -209,11 +276,59 @@ def test_what_to_do_promises_nothing_that_the_log_does_not_tell(item: News, to_d
         ("/data/@here/unet.log", "'/data/?here/unet.log'"),
         ("/data/`id`/$(id).log", "'/data/?id?/??id?.log'"),
         ("/data/a\u202eb.log", "'/data/a?b.log'"),
+        ("-v.log", "./-v.log"),
+        ("--check", "./--check"),
+        ("runs/-v.log", "runs/-v.log"),
     ],
 )
 def test_a_line_can_be_pasted(log: str, pasted: str) -> None:
     """The command names the log as a shell takes it, and runs nothing that a name says."""
     assert f"\nLook   nanwatch summary {pasted}\n" in compose(news(log=log)).body
+
+
+def test_a_run_that_has_not_begun_is_told_without_what_is_not_known() -> None:
+    """Before the first loss nobody can say that there is no NaN, nor is there anything to resume."""
+    blank: dict[str, Any] = {"epoch": None, "batch": None, "losses": {}, "primary_metric": None, "vram_gb": None}
+    item = news("crash", epoch=None, batch=None, run={"status": "failed", **blank})
+    assert advice(item) == "Read the error at line 1,203 of the log; then start again."
+    assert "\nRun    unet-iou-v3: failed\nGrew" in compose(item).body
+
+
+def test_a_loss_is_told_once() -> None:
+    """A run that is judged by its loss tells it again only with the best one."""
+    run = {"losses": {"loss": float("nan")}, "primary_metric": "loss", "primary_value": float("nan")}
+    assert compose(news(run={**run, "best_value": None, "best_epoch": None})).body.count("loss nan\n") == 1
+    assert "\n       loss nan, best 0.3 (epoch 3)\n" in compose(news(run={**run, "best_value": 0.3})).body
+
+
+@pytest.mark.parametrize("log", ["-", ""])
+def test_what_has_no_path_cannot_be_looked_at(log: str) -> None:
+    """Standard input is named, and no command is offered that would wait for it."""
+    body = compose(news(log=log)).body
+    assert "\nRun    stdin: running" in body
+    assert "\nLog    standard input\n" in body
+    assert "Look " not in body
+
+
+@pytest.mark.parametrize("rule", [*WORDINGS, "low_iou"])
+@pytest.mark.parametrize("epoch", [4, None])
+@pytest.mark.parametrize("evidence", [{}, {"pid": 48121, "last_saved_epoch": 3, "onset_batch": 7, "best_epoch": 3}])
+def test_a_run_that_has_finished_is_not_to_be_resumed_or_stopped(
+    rule: str, epoch: int | None, evidence: dict[str, float | int | str | None]
+) -> None:
+    """What still fires when the training is done asks for nothing that only a run under way can be given."""
+    severity: Severity = "info" if rule == "finished" else "warning"
+    for clean in (3, None):
+        item = news(
+            rule,
+            severity=severity,
+            epoch=epoch,
+            evidence=evidence,
+            run={"status": "finished", "last_clean_epoch": clean},
+        )
+        assert not re.search(
+            r"(?i)resume|start again|stop|kill|shorten|more time|process|until|on gpu-a3", advice(item)
+        )
 
 
 def test_a_test_message_says_that_it_is_one() -> None:

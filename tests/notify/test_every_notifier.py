@@ -18,7 +18,7 @@ from nanwatch.notify.base import Notifier
 from nanwatch.notify.via_alertmanager import AlertmanagerNotifier
 from nanwatch.notify.via_apprise import AppriseNotifier
 from nanwatch.notify.via_command import CommandNotifier
-from nanwatch.secret import RedactingFormatter, Redactor
+from nanwatch.redaction import RedactingFormatter, Redactor
 from tests.notify.making import NOON, news
 from tests.support.servers import Answer, MailServer, WebServer, refusing_port
 

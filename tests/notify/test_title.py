@@ -8,6 +8,7 @@ import pytest
 
 from nanwatch.model.alert import SEVERITIES, Severity
 from nanwatch.model.news import News
+from nanwatch.notify.title import fit
 from tests.notify.composing import compose, over
 from tests.notify.making import news
 
@@ -113,6 +114,10 @@ def title(*items: News) -> str:
             "INFO IoU flat 20 epochs, sinet-cod, epoch 98/120", id="plateau",
         ),
         pytest.param(
+            news("plateau", severity="info", epoch=None, batch=9000, evidence={"metric": "IoU", "epochs": 20}),
+            "INFO IoU flat 20 evaluations, unet-iou-v3, step 9,000", id="plateau of a run without epochs",
+        ),
+        pytest.param(
             cod("overfit", severity="info"), "INFO overfitting, sinet-cod, epoch 98/120", id="overfit"
         ),
         pytest.param(
@@ -125,6 +130,11 @@ def title(*items: News) -> str:
             news("finished", severity="info", log="/data/resnet50-base.log", epoch=90,
                  run={"epoch": None, "step": 5000, "steps": 5000, "best_value": None}),
             "DONE resnet50-base, 5,000/5,000", id="finished, in steps",
+        ),
+        pytest.param(
+            news("finished", severity="info", log="/data/lit.log", epoch=4,
+                 run={"epoch": 4, "epochs": 5, "progress": 1.0, "best_value": None}),
+            "DONE lit, 5/5", id="finished, by a trainer that counts from 0",
         ),
         pytest.param(
             cod("low_iou", severity="warning", message="IoU is 0.3 and the epoch is 12, which is too late"),
@@ -168,6 +178,10 @@ def test_a_title_says_how_bad_what_which_run_and_where(item: News, expected: str
         pytest.param(
             news("stall", evidence={"silence_seconds": 14400}, reasons=("repeated",)),
             "CRIT still silent 4 h, unet-iou-v3, epoch 4/50", id="it goes on firing",
+        ),
+        pytest.param(
+            news("finished", severity="info", reasons=("repeated",), run={"epoch": 50, "best_value": None}),
+            "DONE unet-iou-v3, 50/50", id="what is done is not done still",
         ),
         pytest.param(
             news(epoch=None, batch=1200, evidence={"nan_batches": 3}), "CRIT 3 NaN losses, unet-iou-v3, step 1,200",
@@ -235,6 +249,34 @@ def test_a_long_name_loses_its_middle() -> None:
     burst, recovered = news(log=log, evidence={"nan_batches": 73}), news("oom_recovered", severity="warning", log=log)
     assert title(burst) == "CRIT 73 NaN losses, resnet50-imag…0.00025-seed42, epoch 4/50"
     assert title(recovered) == "WARN out of memory, recovered, resnet50…-seed42, epoch 4/50"
+
+
+ERROR = "DistributedDataParallelRendezvousTimeoutException"
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("/d/r1.log", "CRIT crashed: DistributedDataParallelRendezvou…, r1, +1 more"),
+        ("/d/resnet50-imagenet-s42.log", "CRIT crashed: DistributedDataPar…, resnet…enet-s42, +1 more"),
+    ],
+)
+def test_what_is_too_long_for_a_title_is_cut_as_far_as_the_name_needs(log: str, expected: str) -> None:
+    """A short name reserves no more than itself, and a long word loses its end but not all of itself."""
+    crashed = news("crash", log=log, message=f"crashed: {ERROR}: x")
+    assert title(crashed, news("stall", log=log)) == expected
+    assert len(expected) <= 60
+
+
+def test_without_a_name_the_whole_title_is_for_what_it_says() -> None:
+    """Nothing is reserved for a name that there is not."""
+    head = "3 critical, 5 warnings of many words which go on and on: 7,000 runs"
+    assert fit(head, tail="gpu-a3") == "3 critical, 5 warnings of many words which go on and on…"
+
+
+def test_no_number_is_cut_in_two() -> None:
+    """What stands before the ellipsis is a whole number, or none."""
+    assert fit(f"WARN {'x' * 42} is 123456789.25", "") == f"WARN {'x' * 42} is…"
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)

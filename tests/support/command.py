@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -124,16 +125,24 @@ class Serving(Lines):
 
 @contextmanager
 def serving(home: Path, *arguments: str, **more: str) -> Iterator[Serving]:
-    """Run `nanwatch daemon` with *arguments* in the background, in the folder *home*; *more* is its environment."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "nanwatch", "daemon", *arguments],
-        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=home, env=environment(home, **more),
-    ) as process:  # fmt: skip
-        try:
-            yield Serving(process)
-        finally:
-            if process.poll() is None:
-                process.kill()
+    """Run `nanwatch daemon` with *arguments*, in the folder *home*; it is ready, as a service manager is told.
+
+    *more* is its environment.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("")  # Linux chooses an address, which is in no folder
+        manager.settimeout(TIMEOUT)
+        address = "@" + manager.getsockname()[1:].decode()
+        with subprocess.Popen(
+            [sys.executable, "-m", "nanwatch", "daemon", *arguments], stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, cwd=home, env=environment(home, NOTIFY_SOCKET=address, **more),
+        ) as process:  # fmt: skip
+            try:
+                assert manager.recv(100) == b"READY=1"
+                yield Serving(process)
+            finally:
+                if process.poll() is None:
+                    process.kill()
 
 
 @contextmanager

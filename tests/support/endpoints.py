@@ -129,7 +129,7 @@ class Desk:
     ) -> None:
         self.clock, self.began = ManualClock(began), began
         self.endpoint = Endpoint(self.clock, *answers, style=style)
-        self.store = Store(_Hasty(folder / FILE), began)
+        self.store = Store(_Hasty(folder / FILE))
         self.receiver, self.settings = receiver, settings
         self.looks = 0
         self.use(self.endpoint)

@@ -51,6 +51,9 @@ HISTORY = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
+folder: str | None = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where the logs lie: in memory no inode's number is given to a second file, so that every history can be repeated."""
+
 played: Counter[str] = Counter()
 """What the histories of this process were made of."""
 
@@ -58,6 +61,12 @@ played: Counter[str] = Counter()
 def token(number: int) -> bytes:
     """Return a token: a line of 16 bytes, three characters of which take several; the first six are its own."""
     return f"{number:06}‹▏›\n".encode()
+
+
+def is_begun_well(data: bytes) -> bool:
+    """Return whether *data* begins with a token, or is the beginning of one."""
+    digits, marks = data[:6], token(0)[6:]
+    return digits.isdigit() and marks.startswith(data[6 : len(token(0))])
 
 
 # -- the disk
@@ -263,7 +272,8 @@ class Consumer:
             self._newest, self._is_new = Stream(), True
 
     def _stream(self, chunk: Chunk) -> Stream:
-        known = next((s for s in reversed(self._late) if s.end == chunk.offset), None)
+        fitting = [stream for stream in reversed(self._late) if stream.end == chunk.offset]
+        known = next((s for s in fitting if is_begun_well(s.rest + chunk.data)), fitting[0] if fitting else None)
         if self._is_late:
             if known is None and self._newest.end == chunk.offset:  # a restart in the middle of a copy
                 known, self._newest, self._is_new = self._newest, Stream(), True
@@ -306,7 +316,7 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._folder = tempfile.TemporaryDirectory(prefix="nanwatch-histories-")
+        self._folder = tempfile.TemporaryDirectory(prefix="nanwatch-histories-", dir=folder)
         self.disk = Disk(Path(self._folder.name))
         self.path = self.disk.folder / LOG
         self.consumer = Consumer()
@@ -316,6 +326,7 @@ class Histories(RuleBasedStateMachine):
         self.torn: set[bytes] = set()  # what a reader may see of tokens that were never completed
         self.may_repeat: set[int] = set()
         self.unordered: set[int] = set()
+        self.copies: dict[File, set[int]] = {}
         self.current: File | None = None  # what the follower was reading at its last look
         self.known: dict[File, Known] = {}
         self.open: set[File] = set()
@@ -411,7 +422,10 @@ class Histories(RuleBasedStateMachine):
         names = [n for n in names if self.disk.at(n) not in self.dropped]
         if names:
             played["late write"] += 1
-            self.write(sorted(names)[choice % len(names)], 1, torn)
+            name = sorted(names)[choice % len(names)]
+            if name == f"{LOG}~":  # the copy of it does not hold this
+                self.may_repeat |= {number for numbers in self.copies.values() for number in numbers}
+            self.write(name, 1, torn)
 
     # -- what logrotate and Python's handlers do
 
@@ -436,7 +450,7 @@ class Histories(RuleBasedStateMachine):
     def copytruncate(self, count: int) -> None:
         played["copytruncate"] += 1
         file = self.newest
-        if file not in self.known:  # such a copy may look like news when somebody writes to it
+        if file not in self.known or not self.known[file].data:  # nothing tells where such a copy belongs
             self.unordered |= {number for number, origin in self.origin.items() if origin is file}
         self.disk.copy(LOG, self.rotation.make_room())
         self.empty()
@@ -506,6 +520,7 @@ class Histories(RuleBasedStateMachine):
         new = self.disk.at("copy")
         assert new is not None
         new.torn = old.torn
+        self.copies[new] = {int(number) for number in TOKEN.findall(old.data)}
         if old.torn:
             self.origin[max(number for number, file in self.origin.items() if file is old)] = new
         if keeps:  # only one of them is written on
@@ -572,6 +587,10 @@ class Histories(RuleBasedStateMachine):
     def poll(self) -> None:
         played["poll"] += 1
         due = self.due()
+        for copy, numbers in self.copies.items():
+            if copy is not self.newest and self.rotation.age(self.disk.name_of(copy) or "") is None:
+                self.may_repeat |= numbers  # what it is a copy of is forgotten when it comes back
+        self.copies.clear()
         before = len(self.consumer.arrived)
         for item in self.follower.poll():
             self.consumer.take(item)
@@ -620,7 +639,7 @@ class Histories(RuleBasedStateMachine):
     def of_the_current(self) -> Iterator[File]:
         """Yield what can be read of the file that was read last, of its copies, and of those that came after it."""
         current, newest = self.current, self.newest
-        if current is None:
+        if current is None or (newest is not None and self.is_grown_copy(newest, current)):
             return
         known, name = self.known[current], self.disk.name_of(current)
         place = self.rotation.age(name) if name is not None else None
@@ -640,6 +659,10 @@ class Histories(RuleBasedStateMachine):
             if newest is not None and newest is not current and place is not None:
                 yield from self.since(place, known)
 
+    def is_grown_copy(self, file: File, current: File) -> bool:
+        known = self.known[current]
+        return file is not current and len(known.data) >= FINGERPRINT and file.data.startswith(known.data)
+
     def is_copy(self, file: File, known: Known) -> bool:
         return file not in self.known and file.data.startswith(known.data) and file.mtime >= known.mtime
 
@@ -656,7 +679,7 @@ class Histories(RuleBasedStateMachine):
         if self.newest is not None:
             self.current = self.newest
             self.dropped.discard(self.newest)
-        for file in read | self.open:
+        for file in read:
             self.known[file] = Known(bytes(file.data), file.mtime)
         self.open |= read
         named = {file for file in self.disk.names.values() if isinstance(file, File)}
@@ -676,7 +699,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Follows logs through random histories; fails where a byte is lost.")
     parser.add_argument("--count", type=int, default=2000, help="how many histories (default 2000)")
     parser.add_argument("--seed", type=int, default=1, help="of the random choices (default 1)")
+    parser.add_argument("--folder", default=folder, help="where the logs lie (default %(default)s)")
     arguments = parser.parse_args()
+    globals()["folder"] = arguments.folder
     begun = time.perf_counter()
     play(arguments.count, arguments.seed)
     for name, number in played.most_common():
