@@ -188,6 +188,12 @@ def check_rules(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.file or arguments.config, _folder("config"))
     print(config_words(config, check_config(config)))
+    if config.receivers or config.alerts.silences:
+        from nanwatch.doubts import doubts
+        from nanwatch.notify.receivers import open_destinations
+
+        for doubt in doubts(config, open_destinations(config.receivers, "")):
+            _say(doubt)
     wrong = False
     for checked in (check_built_in(config), *check_scenarios([*config.scenarios, *arguments.scenarios], config)):
         wrong = wrong or bool(checked.differences)

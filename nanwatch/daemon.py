@@ -12,7 +12,7 @@ import signal
 import socket
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +20,7 @@ from nanwatch import __version__
 from nanwatch.clock import Clock
 from nanwatch.config import Config
 from nanwatch.delivery import Deliveries, Terms
+from nanwatch.doubts import doubts
 from nanwatch.errors import UsageError
 from nanwatch.keeping import Keeping
 from nanwatch.model.alert import Alert
@@ -95,6 +96,7 @@ class Service:
         self._stopping = self._reloading = False
         self._looked_at = self._told_at = self._pruned_at = float("-inf")
         self._problems: set[str] = set()
+        self._bytes_before = self._frames_before = 0
         self._keeping = Keeping(store, clock)
         kept, again = self._keeping.kept()
         stale = {path for path, log in kept.items() if _is_stale(path, log, clock.now() - setup.config.daemon.history)}
@@ -149,6 +151,8 @@ class Service:
         self._watch.close()
         if not self._deliveries.join(_DRAIN_S, self._clock):
             log.warning("stopped while a delivery was under way; it will be repeated")
+        now = self._clock.now()
+        self._try(lambda: self._store.set_health(replace(self._health(now), stopped_at=now)))
         self._store.database.close()
         log.info("stopped")
 
@@ -157,18 +161,20 @@ class Service:
         try:
             setup = set_up(self._load())
         except UsageError as error:
-            log.error("the config was not reloaded: %s", error)  # noqa: TRY400 - one line says it
+            log.error("not reloaded, the old config stays in force: %s", error)  # noqa: TRY400 - one line says it
             return False
         self._keeping.hurry()
         if not self._save() or not self._try(self._store.reset_destinations):
-            log.error("the config was not reloaded")
+            log.error("not reloaded, the old config stays in force")
             return False
         # From here on nothing can fail.
         kept = {path: kept for path in self._watch.pipelines if (kept := self._watch.keep(path)) is not None}
         self._watch.close()
         self._deliveries.stop()
         self._redact(setup.redactor)
+        self._bytes_before, self._frames_before = self._have_read()
         self._use(setup, kept, self._deliveries)
+        log.info("reloaded")
         return True
 
     def _use(self, setup: Setup, kept: dict[Path, Kept], before: Deliveries | None) -> None:
@@ -186,8 +192,11 @@ class Service:
         names = [destination.name for destination in setup.destinations]
         self._try(lambda: self._welcome(names))
         self._deliveries.start()
-        told = ", ".join(names) or "nobody: the config names no receiver"
-        log.info("following %s; telling %s", ", ".join(setup.config.logs), told)
+        log.info("following %s; telling %s", ", ".join(setup.config.logs), ", ".join(names) or "nobody")
+        if not names:
+            log.warning("nobody is told: the config names no receiver")
+        for doubt in doubts(setup.config, setup.destinations):
+            log.warning("%s", doubt)
 
     def _welcome(self, names: list[str]) -> None:
         """Tell the destinations that are new what fires; give up what waits for those that are gone."""
@@ -263,21 +272,28 @@ class Service:
         if gone := self._watch.forget_gone():
             log.info("no longer followed, since they are gone: %s", ", ".join(map(str, gone)))
             self._forget(gone)
-        problems = self._watch.problems
-        for problem in sorted(set(problems) - self._problems):
-            log.warning("%s", problem)
-        self._problems = set(problems)
+        idle = {f"{pattern}: no log yet" for pattern in self._watch.idle}
+        problems = {*self._watch.problems, *idle}
+        for problem in sorted(problems - self._problems):
+            log.log(logging.INFO if problem in idle else logging.WARNING, "%s", problem)
+        self._problems = problems
         if steady - self._pruned_at >= _PRUNE_S and self._try(lambda: self._store.prune(now)):
             self._pruned_at = steady
-        self._try(lambda: self._store.set_health(self._health(now, problems)))
+        self._try(lambda: self._store.set_health(self._health(now)))
 
-    def _health(self, now: float, problems: list[str]) -> Health:
+    def _have_read(self) -> tuple[int, int]:
+        """Return how many bytes and frames were read since the start."""
+        frames = sum(pipeline.frames for pipeline in self._watch.pipelines.values())
+        return self._bytes_before + self._watch.bytes_read, self._frames_before + frames
+
+    def _health(self, now: float) -> Health:
         watch, logs = self._watch, self._watch.logs
+        bytes_read, frames = self._have_read()
         return Health(
             pid=os.getpid(), host=host_of(self.config), version=__version__, started_at=self._started_at, seen_at=now,
             config=self.config.path or "", followed=len(logs), bytes_behind=sum(f.bytes_behind for f in logs),
-            bytes_read=watch.bytes_read, frames=sum(p.frames for p in watch.pipelines.values()),
-            wake=watch.wake_kind, problems=tuple(problems[:20]), degraded=self._store.database.degraded,
+            bytes_read=bytes_read, frames=frames, wake=watch.wake_kind, problems=tuple(sorted(self._problems)[:20]),
+            degraded=self._store.database.degraded,
         )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from nanwatch.alerts.suppression import is_silenced
 from nanwatch.clock import SystemClock
 from nanwatch.config import Config, Duration
 from nanwatch.configfile import load_config
@@ -101,8 +102,10 @@ def silence(arguments: argparse.Namespace) -> int:
     wanted = Silence(arguments.rule, arguments.run, arguments.severity, now, ends_at, arguments.comment)
     with _store(folder) as store:
         number = store.add_silence(wanted, _user())
+        found = sum(is_silenced(alert, run.id, wanted, now) for run, alert in store.alerts())
     until = "until it is ended" if ends_at is None else time.strftime("until %Y-%m-%d %H:%M", time.localtime(ends_at))
-    print(f"silence {number} holds {until}; end it with: nanwatch daemon unsilence {number}")
+    matched = f"{found} of the alerts that fire now" if found else "nothing that fires now"
+    print(f"silence {number} holds {until} and matches {matched}; end it with: nanwatch daemon unsilence {number}")
     _say_if_idle(folder)
     return 0
 
@@ -121,6 +124,7 @@ def unsilence(arguments: argparse.Namespace) -> int:
 
 def test_notify(arguments: argparse.Namespace) -> int:
     """Send a test message to receivers, now and past the outbox."""
+    from nanwatch.notify.base import KIND_WORDS
     from nanwatch.notify.receivers import open_destinations, secrets_of
     from nanwatch.notify.render import test_message
 
@@ -149,7 +153,7 @@ def test_notify(arguments: argparse.Namespace) -> int:
         print(json.dumps(told))
     else:
         for destination, outcome in zip(destinations, outcomes, strict=True):
-            print(printable(f"{destination.name}: {outcome.kind}" + (f": {outcome.reason}" if outcome.reason else "")))
+            print(printable(": ".join(filter(None, (destination.name, KIND_WORDS[outcome.kind], outcome.reason)))))
     return 0 if all(o.kind == "sent" for o in outcomes) else 1
 
 
@@ -174,7 +178,6 @@ def _loader(arguments: argparse.Namespace, first: Config) -> Callable[[], Config
             if getattr(config.daemon, name) != getattr(first.daemon, name):
                 log.warning("daemon.%s: what is new holds from the next start on", name)
         _warn_of_open_secrets(config)
-        _warn_of_missing_tags(config)
         return config
 
     return load
@@ -195,6 +198,8 @@ def _store(folder: Path) -> Iterator[Store]:
     with _opened(folder, _say) as store:
         try:
             yield store
+            if store.database.degraded:  # what was asked would be gone with this process
+                raise NanwatchError(store.database.degraded)
         finally:
             store.database.close()
 
@@ -357,15 +362,6 @@ def _warn_of_open_secrets(config: Config) -> None:
     mode = Path(config.path).stat().st_mode
     if mode & (stat.S_IRGRP | stat.S_IROTH):
         log.warning("%s holds secrets and others may read it: chmod 600 it", config.path)
-
-
-def _warn_of_missing_tags(config: Config) -> None:
-    """Warn of receivers that wait for a tag that nothing bears."""
-    known = {tag.name for tag in config.tags}
-    for receiver in config.receivers:
-        for name in receiver.tags:
-            if name not in known:
-                log.warning("receivers.%s.tags: there is no [tags.%s], so it hears nothing by it", receiver.name, name)
 
 
 def _say_if_idle(folder: Path) -> None:

@@ -17,7 +17,7 @@ from functools import partial
 from nanwatch.clock import Clock
 from nanwatch.config import NotifySettings
 from nanwatch.model.news import AlertFacts, Message, News
-from nanwatch.notify.base import Kind, Outcome
+from nanwatch.notify.base import KIND_WORDS, Kind, Outcome
 from nanwatch.notify.grouping import Waiting, drop_covered, group, merge, message_key, ready, take_due
 from nanwatch.notify.receivers import Destination
 from nanwatch.notify.render import compose
@@ -199,7 +199,7 @@ class Courier:
             News(alert, run, ()) for run, alert in self._store.alerts() if alert.id not in known
             and hears(self._receiver, rule=alert.rule, severity=alert.severity, run_id=run.id, log=run.log,
                       tags=alert.tags, reason="first")
-            and self._was_told(alert)
+            and self._store.concerns(self.name, alert.id)
         ]  # fmt: skip
 
     # -- what became of it
@@ -235,8 +235,8 @@ class Courier:
         level = logging.ERROR if outcome.kind == "rejected" else logging.WARNING
         is_news = failures == 1 or outcome.reason != health.last_reason
         log.log(
-            level if is_news else logging.DEBUG, "%s: not delivered (%s): %s; next attempt in %.0f s",
-            self.name, outcome.kind, outcome.reason, next_at - now,
+            level if is_news else logging.DEBUG, "%s: %s: %s; next attempt in %.0f s",
+            self.name, KIND_WORDS[outcome.kind], outcome.reason, next_at - now,
         )  # fmt: skip
         health = replace(
             health, failed=health.failed + 1, last_failed_at=now, last_reason=outcome.reason, next_at=next_at

@@ -292,6 +292,11 @@ class Store:
         )
         return bool(self._all(query, destination, alert))
 
+    def concerns(self, destination: str, alert: str) -> bool:
+        """Tell whether *destination* was ever to be told of an alert, whatever became of that."""
+        query = "SELECT 1 FROM news WHERE destination = ? AND alert = ? AND outcome != 'covered' LIMIT 1"
+        return bool(self._all(query, destination, alert))
+
     def form(
         self, destination: str, messages: Sequence[tuple[Message, Sequence[int]]], covered: Iterable[int], now: float
     ) -> None:

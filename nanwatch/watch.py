@@ -118,6 +118,11 @@ class Watch:
         return self._tailer.logs
 
     @property
+    def idle(self) -> list[str]:
+        """The patterns that match no log yet."""
+        return self._tailer.idle
+
+    @property
     def wake_kind(self) -> str:
         """How it learns that a log has grown."""
         return self._tailer.wake.kind

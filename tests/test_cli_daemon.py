@@ -56,7 +56,7 @@ STATUS = _object(
         host={"type": ["string", "null"]}, version={"type": ["string", "null"]}, started_at=_TIME, seen_at=_TIME,
         config={"type": ["string", "null"]}, followed=_MAYBE, bytes_behind=_MAYBE, bytes_read=_MAYBE, frames=_MAYBE,
         wake={"type": ["string", "null"]}, problems={"type": ["array", "null"], "items": _TEXT},
-        degraded={"type": ["string", "null"]},
+        degraded={"type": ["string", "null"]}, stopped_at=_TIME,
     ),
     alerts={"type": "array", "items": _object(
         rule=_TEXT, severity={"enum": ["info", "warning", "critical"]}, state={"const": "firing"}, epoch=_MAYBE,
@@ -326,12 +326,12 @@ def test_a_reload_is_all_or_nothing(home: Path, heard: Lines, ask: Ask) -> None:
         daemon.tell(signal.SIGHUP)
         refused = daemon.line("ERROR")
         assert refused.partition(" ERROR ")[2] == (
-            "the config was not reloaded: nanwatch.toml: daemon.history: "
+            "not reloaded, the old config stays in force: nanwatch.toml: daemon.history: "
             "expected a duration such as '10m' or '1h 30m', found 'long ago'"
         )
         config.unlink()
         daemon.tell(signal.SIGHUP)
-        assert daemon.line("ERROR").endswith("the config was not reloaded: nanwatch.toml: no such file")
+        assert daemon.line("ERROR").endswith("not reloaded, the old config stays in force: nanwatch.toml: no such file")
         grow(home)
         assert heard.line("") == "firing nan_burst"
 
@@ -385,7 +385,8 @@ def test_people_speak_to_a_daemon_that_does_not_run(home: Path, heard: Lines, as
     idle = "nanwatch: no daemon is running: it will be taken up when one starts\n"
     assert ask("ack", alert(status(ask))["id"])[::2] == (0, idle)
     assert ask("silence", "--rule", "nan_*", "--forever")[1:] == (
-        "silence 1 holds until it is ended; end it with: nanwatch daemon unsilence 1\n", idle,
+        "silence 1 holds until it is ended and matches 2 of the alerts that fire now; "
+        "end it with: nanwatch daemon unsilence 1\n", idle,
     )  # fmt: skip
     assert ask("silence", "--all", "--until", "2999-12-24T08:00")[1].startswith("silence 2 holds until 2999-12-24 08:0")
     assert ask("unsilence", 2)[0] == 0
@@ -473,7 +474,7 @@ def test_a_test_message_goes_to_every_receiver_or_to_those_named(home: Path, hea
         {"destination": "web/json", "outcome": "rejected", "reason": "401 from the server: no such hook: /***"},
         {"destination": "bad/command", "outcome": "later", "reason": "exit code 3: no /***"},
     ]
-    assert ask("test-notify", "bad")[:2] == (1, "bad/command: later: exit code 3: no /hook-of-ana\n")
+    assert ask("test-notify", "bad")[:2] == (1, "bad/command: not delivered: exit code 3: no /hook-of-ana\n")
     assert ask("test-notify", "you", "me") == (2, "", "nanwatch: no receiver you (known: bad, me, web)\n")
     configure(home, "")
     code, out, said = ask("test-notify")
@@ -544,14 +545,14 @@ def test_nobody_sees_a_secret(home: Path, heard: Lines, ask: Ask) -> None:
             seen = Path(f"/proc/{daemon.process.pid}/cmdline").read_text() + ask("status")[1] + str(status(ask))
             (home / "hook.url").unlink()
             daemon.tell(signal.SIGHUP)
-            assert daemon.line("ERROR the config").endswith(f"{home}/hook.url: no such file or directory")
+            assert daemon.line("ERROR not reloaded").endswith(f"{home}/hook.url: no such file or directory")
             stored = store_text(home)
             assert daemon.end() == 0
     stored += store_text(home)
     assert [body for body in bodies if "NaN" not in body] == []
     assert shown == {
-        "web/json: not delivered (rejected): 401 from the server: bad *** of ***",
-        "web/json-2: not delivered (rejected): 401 from the server: bad /***",
+        "web/json: not let in: 401 from the server: bad *** of ***",
+        "web/json-2: not let in: 401 from the server: bad /***",
     }
     assert "nan_burst" in stored
     assert "bad /***" in seen
@@ -568,7 +569,7 @@ def test_nobody_sees_a_secret_that_a_command_gives_away(home: Path, ask: Ask) ->
     configure(home, CONFIG + "[receivers.web]\nurls = ['json://127.0.0.1:1/${HOOK}']\nrules = ['oom']\n")
     grow(home)
     with started(home, HOOK="tok-3f9a77c1") as daemon:
-        daemon.line("WARNING me/command: not delivered (later): exit code 1: cannot reach ")
+        daemon.line("WARNING me/command: not delivered: exit code 1: cannot reach ")
         found = until(ask, lambda found: found["destinations"])
         assert daemon.end() == 0
     assert "tok-3f9a77c1" not in daemon.text
@@ -590,8 +591,7 @@ def test_a_config_that_may_not_be_meant_so_gets_a_warning(home: Path) -> None:
     with started(home) as daemon:
         configure(home, secret + "tags = ['vision']\n", mode=0o640)
         daemon.tell(signal.SIGHUP)
-        warnings = [daemon.line("").partition(" WARNING ")[2] for _ in range(2)]
-        daemon.line("following")
+        warnings = [daemon.line(" WARNING ").partition(" WARNING ")[2] for _ in range(2)]
         configure(home, secret)
         daemon.tell(signal.SIGHUP)
         daemon.line("following")

@@ -298,7 +298,7 @@ def test_news_of_a_former_run_fires_no_more(running: Scene) -> None:
     store = running.open()
     assert [a.rule for _, a in store.alerts()] == ["finished"]
     running.write(training[: len(training) // 2], "other.log")
-    running.step()
+    running.step(seconds=12)
     assert store.alerts() == []
     assert [run.id.rpartition("/")[2] for run in store.runs()] == ["x.log", "other.log#2"]
 

@@ -198,15 +198,29 @@ def test_resolution_after_what_was_given_up(tmp_path: Path) -> None:
     assert desk.endpoint.taken == []
 
 
-@pytest.mark.parametrize("suppressed", ["silenced", "silenced: known", "acknowledged", "inhibited by crash"])
+@pytest.mark.parametrize("suppressed", ["acknowledged", "inhibited by crash"])
 def test_suppressed_before_it_was_told(desk: Desk, suppressed: str) -> None:
-    """What is silenced, acknowledged or inhibited before it was due is not told."""
+    """What is acknowledged or inhibited before it was due is not told."""
     desk.tell()
     desk.work(2)
     desk.change(suppressed=(suppressed,))
     desk.work(HOUR)
     assert desk.endpoint.attempts == []
     assert desk.outcomes() == {"covered": 1}
+
+
+@pytest.mark.parametrize("suppressed", ["silenced", "silenced: known"])
+def test_silenced_before_it_was_told(desk: Desk, suppressed: str) -> None:
+    """What is silenced before it was due waits for the end of the silence."""
+    desk.tell()
+    desk.work(2)
+    desk.change(suppressed=(suppressed,))
+    desk.work(HOUR)
+    assert desk.endpoint.attempts == []
+    assert desk.outcomes() == {"waiting": 1}
+    desk.change(suppressed=())
+    desk.work(MINUTE)
+    assert len(desk.endpoint.taken) == 1
 
 
 def test_repetitions_have_keys_of_their_own(desk: Desk) -> None:
@@ -317,7 +331,7 @@ def test_rejected(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk(tmp_path, REJECTED)
     desk.tell()
     desk.work(12 * HOUR)
-    assert errors(caplog) == ["phone/test: not delivered (rejected): HTTP 401; next attempt in 600 s"]
+    assert errors(caplog) == ["phone/test: not let in: HTTP 401; next attempt in 600 s"]
     assert desk.times == [5, 605, 605 + HOUR, 605 + 4 * HOUR, 605 + 7 * HOUR, 605 + 10 * HOUR]
     assert desk.store.destination(desk.name).health.last_reason == "HTTP 401"
 
@@ -328,8 +342,8 @@ def test_rejected_for_another_reason(tmp_path: Path, caplog: pytest.LogCaptureFi
     desk.tell()
     desk.work(DAY)
     assert [line.split(";")[0] for line in errors(caplog)] == [
-        "phone/test: not delivered (rejected): HTTP 401",
-        "phone/test: not delivered (rejected): HTTP 404",
+        "phone/test: not let in: HTTP 401",
+        "phone/test: not let in: HTTP 404",
     ]
 
 
@@ -410,7 +424,7 @@ def test_it_delivers_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     desk.tell()
     desk.work(DAY)
     assert [record.getMessage() for record in caplog.records] == [
-        "phone/test: not delivered (later): connection refused; next attempt in 5 s",
+        "phone/test: not delivered: connection refused; next attempt in 5 s",
         "phone/test: delivers again, after 20 failures",
     ]
 

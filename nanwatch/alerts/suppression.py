@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 from nanwatch.alerts.inhibition import inhibitors
-from nanwatch.model.alert import SEVERITIES, Alert, Silence
+from nanwatch.model.alert import SEVERITIES, Alert, Severity, Silence
 
 
-def is_silenced(alert: Alert, run: str, silence: Silence, now: float | None) -> bool:
+class Silenceable(Protocol):
+    """What a silence asks of an alert."""
+
+    @property
+    def rule(self) -> str:
+        """The rule's name."""
+        ...
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is."""
+        ...
+
+
+def is_silenced(alert: Silenceable, run: str, silence: Silence, now: float | None) -> bool:
     """Tell whether *silence* holds at *now* and matches *alert* of the run with this id.
 
     Where no clock tells the time, a silence holds only if it has no beginning and no end.

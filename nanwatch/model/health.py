@@ -12,7 +12,7 @@ class Health:
 
     `followed` counts logs, `bytes_behind` what they hold that was not read yet, `bytes_read` and `frames` what was
     read since the start. `wake` is how it learns of growth (`native`, `polling`), `problems` what cannot be read,
-    `degraded` what it does without (empty: nothing).
+    `degraded` what it does without (empty: nothing). `stopped_at` is when it was stopped on purpose.
     """
 
     pid: int
@@ -28,6 +28,7 @@ class Health:
     wake: str = ""
     problems: tuple[str, ...] = ()
     degraded: str = ""
+    stopped_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

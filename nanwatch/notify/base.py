@@ -8,6 +8,10 @@ from typing import Literal, Protocol
 from nanwatch.model.news import Message
 
 Kind = Literal["sent", "later", "rejected", "refused"]
+KIND_WORDS: dict[Kind, str] = {
+    "sent": "sent", "later": "not delivered", "rejected": "not let in", "refused": "message refused",
+}  # fmt: skip
+"""How each is told to a person."""
 
 
 @dataclass(frozen=True, slots=True)

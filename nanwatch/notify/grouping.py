@@ -153,7 +153,7 @@ def _is_covered(news: News) -> bool:
     """
     suppressed, reasons = news.alert.suppressed, news.reasons
     is_untold = "first" in reasons or news.alert.told is None
-    if news.is_over:
+    if "resolved" in reasons:
         return "first" in reasons and (_is_spoken_for(suppressed) or _is_silenced(suppressed))
     if _is_silenced(suppressed):
         return reasons == ("repeated",)
@@ -161,7 +161,7 @@ def _is_covered(news: News) -> bool:
 
 
 def _is_held(news: News) -> bool:
-    return not news.is_over and _is_silenced(news.alert.suppressed)
+    return "resolved" not in news.reasons and _is_silenced(news.alert.suppressed)
 
 
 def _is_spoken_for(suppressed: Iterable[str]) -> bool:

@@ -33,7 +33,7 @@ _UNSETTLED, _MISSING = -1, -2
 class Discovery:
     """Finds the logs that the patterns name, again and again.
 
-    `problems` says, a line each, what could not be looked at by the last scan.
+    `problems` says, a line each, what could not be looked at by the last scan, `idle` which patterns found nothing.
     """
 
     def __init__(self, patterns: Iterable[str | Path]) -> None:
@@ -44,6 +44,7 @@ class Discovery:
         self._real: dict[Path, str] = {}
         self._logs: list[Path] = []
         self.problems: list[str] = []
+        self.idle: list[str] = []
 
     def scan(self) -> list[Path]:
         """Return the log files that match now, sorted; a named file is included even while it is missing.
@@ -55,10 +56,13 @@ class Discovery:
         self.problems, self._visited, self._real = [], {}, {}
         self._stamps = {str(p.parent): _changed_ns(p.parent) for p in self._patterns}
         found: dict[str, Path] = {}
+        self.idle = []
         for named in (True, False):  # a name that the user typed wins over the same file found by a glob
             for pattern in self._patterns:
                 if named == _is_named_file(pattern):
-                    for path in [pattern] if named else self._expand(pattern):
+                    paths = [pattern] if named else list(self._expand(pattern))
+                    self.idle += [] if paths else [str(pattern)]
+                    for path in paths:
                         found.setdefault(self._identity(path), path)
         self._logs = sorted(found.values())
         for stale in self._listings.keys() - self._visited.keys():

@@ -67,6 +67,11 @@ class Tailer:
         return [*self._discovery.problems, *logs]
 
     @property
+    def idle(self) -> list[str]:
+        """The patterns that match no log yet."""
+        return self._discovery.idle
+
+    @property
     def wake(self) -> Wake:
         """What says when to look."""
         return self._wake

@@ -233,7 +233,7 @@ SCHEMES: dict[str, Callable[[Disk], Numbered]] = {
 # -- the consumer
 
 
-@dataclass
+@dataclass(eq=False)
 class Stream:
     """What arrived of one file: up to which offset, and what is no whole token yet."""
 
@@ -252,27 +252,31 @@ class Consumer:
         self._ends: set[int] = set()
         self._is_late = False
         self._is_new = False
+        self._last: Stream | None = None
 
     def restart(self) -> None:
         """A new follower speaks of the newest file, until it says something else."""
-        self._is_late = False
+        self._is_late, self._last = False, None
 
     def take(self, item: Item) -> None:
         """Take what the follower hands out."""
         if isinstance(item, Chunk):
-            stream = self._stream(item)
+            stream = self._last if self._last and self._last.end == item.offset else self._stream(item)
+            self._last = stream
             stream.end = item.offset + len(item.data)
             self._ends.add(stream.end)
             self._cut(stream, item.data)
             return
         assert isinstance(item, Discontinuity)
+        self._last = None
         self._is_late = item.reason == LATE_WRITE
         if item.reason not in (LATE_WRITE, RETURNED):
             self._late.append(self._newest)
             self._newest, self._is_new = Stream(), True
 
     def _stream(self, chunk: Chunk) -> Stream:
-        fitting = [stream for stream in reversed(self._late) if stream.end == chunk.offset]
+        left = self._late[-1:] if self._is_new and not self._is_late else []  # what was left just now is not what is back
+        fitting = [s for s in reversed(self._late) if s.end == chunk.offset and s not in left]
         known = next((s for s in fitting if is_begun_well(s.rest + chunk.data)), fitting[0] if fitting else None)
         if self._is_late:
             if known is None and self._newest.end == chunk.offset:  # a restart in the middle of a copy
@@ -512,7 +516,7 @@ class Histories(RuleBasedStateMachine):
         old = self.newest
         assert old is not None
         known = self.known.get(old)
-        if known is None or len(known.data) < FINGERPRINT or not old.data.startswith(known.data):
+        if old is not self.current or known is None or len(known.data) < FINGERPRINT or not old.data.startswith(known.data):
             self.may_repeat |= {int(number) for number in TOKEN.findall(old.data)}
         self.disk.copy(LOG, "copy")
         if keeps:
@@ -568,8 +572,15 @@ class Histories(RuleBasedStateMachine):
             self.consumer.take(item)
         if restarts:
             self.restart()
+            self.forget_a_cut()
         polling.close()
         self.poll()
+
+    def forget_a_cut(self) -> None:
+        """A truncation that was told already is not looked into again after a restart."""
+        current = self.current
+        if current is not None and not current.data.startswith(self.known[current].data):
+            self.current = None
 
     @rule()
     def wait_until_nobody_writes_late(self) -> None:
@@ -676,6 +687,8 @@ class Histories(RuleBasedStateMachine):
     def remember(self) -> None:
         """Note what the follower has seen by this look."""
         read = self.readable()
+        if self.newest is None and self.current not in self.open:
+            self.forget_a_cut()
         if self.newest is not None:
             self.current = self.newest
             self.dropped.discard(self.newest)

@@ -18,6 +18,7 @@ from rich.cells import cell_len
 
 from nanwatch.model.alert import Silence
 from nanwatch.model.health import DestinationHealth, Health
+from nanwatch.model.news import AlertFacts, RunFacts
 from nanwatch.store import StoredSilence
 from nanwatch.views.service import Standing, service_json, service_text
 from tests.notify.making import NOON, alert_facts, run_facts
@@ -37,6 +38,7 @@ WELL = Standing(
         DestinationHealth("phone/ntfy", sent=12, last_sent_at=NOW - 240),
         DestinationHealth("team/slack", sent=1, failed=2, last_sent_at=NOW - 259_200, last_failed_at=NOW - 259_260),
     ],
+    ("phone", "team"),
 )  # fmt: skip
 TROUBLE = Standing(
     FOLDER,
@@ -84,6 +86,7 @@ TROUBLE = Standing(
             last_failed_at=NOW - 40, last_reason="535 5.7.8 authentication failed", next_at=NOW + 300,
         ),
     ],
+    ("phone", "mail"),
 )  # fmt: skip
 
 
@@ -113,7 +116,7 @@ def test_nothing_runs() -> None:
 X nanwatch daemon 12:25:00  NOT running: nobody watches, nobody is told
   none is known to have run with its state in /home/anna/.local/state/nanwatch
 
-! no receiver is configured, or none was ever used: so far, nobody is told
+! no receiver is configured: nobody is told
   add one under [receivers] in the config, then: nanwatch daemon test-notify
 
 nanwatch daemon run
@@ -140,7 +143,7 @@ destinations  2
 
 
 def test_trouble() -> None:
-    """Alerts stand worst first, those that are kept quiet last, with the reasons why."""
+    """Alerts stand worst first, those that are silenced last, in a line; what is inhibited is only counted."""
     assert (
         shown(TROUBLE)
         == """\
@@ -151,17 +154,14 @@ nanwatch daemon 12:25:00  running
   ! the store is kept in memory only: no space left on device
   ! /data/locked.log: permission denied
 
-alerts  1 CRITICAL  1 warning  2 kept quiet
-  ID      RULE       RUN                     WHERE                  SINCE
-X 0a1b2c  nan_burst  unet-iou-v3             epoch 4 batch 32       12:00 (25m)
+alerts  1 CRITICAL  1 warning  1 silenced  1 kept quiet
+  ID      RULE       RUN                      WHERE                  SINCE
+X 0a1b2c  nan_burst  unet-iou-v3              epoch 4 batch 32       12:00 (25m)
     73 NaN in 1,420 batches (5.1 %) since batch 32, about 2,100 by the epoch's
     end
-! c0ffee  vram_jump  seg-hrnet...ame-lr3e-4  epoch 101 batch 1,234  12:00 (25m)
+! c0ffee  vram_jump  seg-hrnet-...ame-lr3e-4  epoch 101 batch 1,234  12:00 (25m)
     VRAM 4.20 -> 4.71 G since epoch 3
-X d0ffee  plateau    probe                   step 12,000            12:00 (25m)
-    val_loss flat for 6 epochs (quiet: silenced: maintenance; acknowledged)
-! b2c3d4  stall      dino-base-lr3e-4        epoch 17 batch 9,801   22 Nov 12:00
-    silent for 22 minutes at 30 % of epoch 17 (quiet: inhibited by crash)
+X d0ffee  plateau    probe                    silenced: maintenance...
 
 silences  2
   3   run *sweep-17*  until 14:00 (1h35 left)  by anna: the rack is moved
@@ -182,14 +182,16 @@ nanwatch daemon unsilence NUMBER
 def test_trouble_on_a_narrow_page() -> None:
     """Where the columns have no room, place and time go below, whole."""
     lines = shown(TROUBLE, 52).splitlines()
-    start = lines.index("alerts  1 CRITICAL  1 warning  2 kept quiet")
-    assert lines[start + 1 : start + 7] == [
+    start = lines.index("        1 kept quiet")
+    assert lines[start + 1 : start + 9] == [
         "X 0a1b2c  nan_burst  unet-iou-v3",
         "    epoch 4 batch 32, since 12:00 (25m): 73 NaN in",
         "    1,420 batches (5.1 %) since batch 32, about",
         "    2,100 by the epoch's end",
         "! c0ffee  vram_jump  seg-hrnet-aug2...ng-name-lr3e-4",
         "    epoch 101 batch 1,234, since 12:00 (25m): VRAM",
+        "    4.20 -> 4.71 G since epoch 3",
+        "X d0ffee  plateau    probe  silenced...",
     ]
     assert max(map(len, lines)) <= 52
 
@@ -202,16 +204,23 @@ def first_lines(standing: Standing, count: int = 2) -> list[str]:
     return shown(standing).splitlines()[:count]
 
 
-def test_a_daemon_that_ended() -> None:
-    """Of one that runs no more it is told when it was last seen, and that its alerts are of then."""
-    page = shown(replace(TROUBLE, holder=None, health=replace(HEALTH, seen_at=NOW - 10_800)))
-    assert page.splitlines()[:4] == [
+@pytest.mark.parametrize(
+    ("changes", "end"),
+    [
+        ({"seen_at": NOW - 60, "stopped_at": NOW - 59}, "stopped at 12:24:01 (59s ago)"),
+        ({"stopped_at": NOW - 259_200}, "stopped at 20 Nov 12:25 (3d ago)"),
+        ({"seen_at": NOW - 10_805}, "ended without a word, last seen 09:24:55 (3h ago)"),
+    ],
+)
+def test_a_daemon_that_ended(changes: dict[str, Any], end: str) -> None:
+    """Of one that runs no more it is told whether it was stopped or died, when, and that its alerts are of then."""
+    page = shown(replace(TROUBLE, holder=None, health=replace(HEALTH, **changes)), 130)
+    assert page.splitlines()[:3] == [
         "X nanwatch daemon 12:25:00  NOT running: nobody watches, nobody is told",
-        "  last seen 09:25 (3h ago): process 4711 on gpu-a3, with its state in",
-        "  /home/anna/.local/state/nanwatch",
+        f"  {end}: process 4711 on gpu-a3, with its state in {FOLDER}",
         "",
     ]
-    assert "alerts  1 CRITICAL  1 warning  2 kept quiet  as it stood when the daemon stopped\n" in page
+    assert "  1 silenced  1 kept quiet  as it stood when the daemon stopped\n" in page
     assert "    535 5.7.8 authentication failed  tried again once a daemon runs\n" in page
 
 
@@ -225,7 +234,9 @@ def test_a_daemon_that_hangs(silent: float, words: str) -> None:
     assert line == f"{mark}nanwatch daemon 12:25:00  {words}"
 
 
-@pytest.mark.parametrize("health", [None, replace(HEALTH, pid=47, seen_at=NOW - 86_400)])
+@pytest.mark.parametrize(
+    "health", [None, replace(HEALTH, pid=47, seen_at=NOW - 86_400), replace(HEALTH, stopped_at=NOW - 1)]
+)
 def test_a_daemon_that_has_just_begun(health: Health | None) -> None:
     """What an earlier daemon said is no word about the one that runs now."""
     assert first_lines(replace(WELL, health=health), 3) == [
@@ -236,12 +247,88 @@ def test_a_daemon_that_has_just_begun(health: Health | None) -> None:
 
 
 def test_a_daemon_that_follows_nothing() -> None:
-    """A pattern that matches no log is a mistake that is marked."""
-    page = shown(replace(WELL, health=replace(HEALTH, followed=0, bytes_read=812, frames=1)), color=True)
-    assert "\x1b[33mfollows no log\x1b[0m  812 bytes in 1 frame read" in page
+    """One that follows no log is of no use: its first line is marked, and the patterns are among the problems."""
+    health = replace(HEALTH, followed=0, bytes_read=812, frames=1, problems=("/data/*.log: no log yet",))
+    assert first_lines(replace(WELL, health=health), 4) == [
+        "! nanwatch daemon 12:25:00  running, but follows no log",
+        f"  {HOLDER}, version 0.3.0",
+        "  812 bytes in 1 frame read  woken by file events",
+        "  ! /data/*.log: no log yet",
+    ]
+
+
+def test_many_problems() -> None:
+    """Five problems are told, and the others are counted."""
+    health = replace(HEALTH, problems=tuple(f"/data/{n}.log: permission denied" for n in range(12)))
+    lines = first_lines(replace(WELL, health=health), 9)
+    assert lines[-2:] == ["  ! /data/4.log: permission denied", "    and 7 more"]
 
 
 # -- alerts and destinations
+
+
+def firing(count: int, rule: str = "finished", **changes: Any) -> list[tuple[RunFacts, AlertFacts]]:
+    """Return that many alerts, of as many runs, a minute after each other."""
+    found = []
+    for n in range(count):
+        at = NOON + 60 * n
+        facts = {"id": f"{n:x}0a1b2c3d", "noticed_at": at, "started_at": at, **changes}
+        found.append((run_facts(f"/data/vit-s{n}.log"), alert_facts(rule, **facts)))
+    return found
+
+
+def alerts_of(page: str) -> list[str]:
+    """Return the lines of the page's alerts."""
+    lines = page.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("alerts"))
+    return lines[start : lines.index("", start)]
+
+
+def test_news_takes_a_line_each() -> None:
+    """Of what asks for nothing the five latest are told, each in one line, and the others are counted."""
+    alerts = firing(12, severity="info") + firing(1, "oom", id="ff0a1b2c3d", message="out of memory")
+    assert alerts_of(shown(replace(WELL, alerts=alerts))) == [
+        "alerts  1 CRITICAL  12 info",
+        "  ID      RULE      RUN      WHERE             SINCE",
+        "X ff0a1b  oom       vit-s0   epoch 4 batch 32  12:00 (25m)",
+        "    out of memory",
+        *(f"i {n:x}0a1b2  finished  vit-s{n:<3} epoch 4 batch 32  12:{n:02} ({25 - n}m)" for n in range(11, 6, -1)),
+        "  and 7 more",
+    ]
+
+
+def test_news_on_a_narrow_page() -> None:
+    """In one line too stand the rule, the run, and since when: its name gives way."""
+    alerts = [(run_facts("/d/seg-hrnet-aug2-lr3e-4.log"), alert_facts("finished", severity="info"))]
+    assert alerts_of(shown(replace(WELL, alerts=alerts), 52)) == [
+        "alerts  1 info",
+        "i 0a1b2c  finished  seg-h...3e-4  since 12:00 (25m)",
+    ]
+
+
+def test_what_another_alert_speaks_for_is_only_counted() -> None:
+    """Of what is inhibited there is only the number, though it be acknowledged too."""
+    alerts = firing(2, suppressed=("inhibited by crash",)) + firing(3, suppressed=("acknowledged", "inhibited by oom"))
+    assert alerts_of(shown(replace(WELL, alerts=alerts))) == ["alerts  5 kept quiet"]
+
+
+def test_what_is_silenced_or_acknowledged_takes_a_line_each() -> None:
+    """The first ten are told, each with the reason in one line, and the others are counted."""
+    silenced = firing(11, suppressed=(f"silenced: {'long ' * 30}",))
+    alerts = firing(2, id="f", suppressed=("acknowledged",), noticed_at=NOON - 1) + silenced
+    lines = alerts_of(shown(replace(WELL, alerts=alerts)))
+    assert lines[0] == "alerts  11 silenced  2 acknowledged"
+    assert lines[-1] == "  and 3 more"
+    assert len(lines) == 13
+    assert sum(line.endswith("acknowledged") for line in lines) == 2 + 1
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_a_usual_terminal_shows_what_matters() -> None:
+    """With a critical alert, much news and much that is kept quiet, the page fits 80x24."""
+    alerts = firing(1, "nan_burst", id="aa0a1b2c3d") + firing(40, severity="info")
+    alerts += firing(50, "stall", suppressed=("inhibited by crash",))
+    assert len(shown(replace(WELL, alerts=alerts)).splitlines()) <= 24
 
 
 def test_ids_are_as_long_as_they_must_be() -> None:
@@ -285,10 +372,18 @@ def test_a_destination_that_fails(changes: dict[str, Any], last: str) -> None:
     assert lines[-2:] == ["! a/b  nothing sent yet  1 failed, the last 5s ago", last]
 
 
-def test_a_destination_that_was_not_used_yet() -> None:
-    """A receiver to whom nothing was to be told is no mistake."""
-    page = shown(replace(WELL, destinations=[DestinationHealth("a/b")]))
-    assert page.endswith("destinations  1\n  a/b  nothing sent yet\n")
+@pytest.mark.parametrize(("found", "name"), [([DestinationHealth("a/b")], "a/b"), ([], "a")])
+def test_a_destination_that_was_not_used_yet(found: list[DestinationHealth], name: str) -> None:
+    """A receiver to whom nothing was to be told is no mistake; before the first start it is known by its own name."""
+    page = shown(replace(WELL, destinations=found, receivers=("a",)))
+    assert page.endswith(f"destinations  1\n  {name}  nothing sent yet\n")
+
+
+def test_no_receiver() -> None:
+    """Where the config names no receiver that is said, whatever was sent before."""
+    page = shown(replace(WELL, receivers=()))
+    assert "\n! no receiver is configured: nobody is told\n  add one under [receivers]" in page
+    assert page.index("nobody is told") < page.index("  phone/ntfy  12 sent")
 
 
 def test_colours() -> None:
@@ -312,8 +407,11 @@ def hostile(text: str) -> Standing:
     destination = replace(TROUBLE.destinations[1], name=text, last_reason=text)
     return Standing(
         text, f"process 4711 on {text}", replace(HEALTH, host=text, version=text, problems=(text,), degraded=text),
-        [(run_facts(text), alert_facts(text, id=text, message=text, suppressed=(text,)))], [run_facts(text)],
-        [StoredSilence(1, Silence(text, text, "info", None, math.inf, text), text)], [destination],
+        [
+            (run_facts(text), alert_facts(text, id=text, message=text, severity=severity, suppressed=suppressed))
+            for severity, suppressed in (("critical", (text,)), ("critical", ()), ("info", ()))
+        ], [run_facts(text)],
+        [StoredSilence(1, Silence(text, text, "info", None, math.inf, text), text)], [destination], (text,),
     )  # fmt: skip
 
 
@@ -349,7 +447,7 @@ def test_the_object() -> None:
         "started_at": "2026-11-23T10:03:20.000+00:00", "seen_at": "2026-11-23T12:24:58.000+00:00",
         "config": "/etc/nanwatch.toml", "followed": 12, "bytes_behind": 3_141_592, "bytes_read": 41_234_567_890,
         "frames": 1_203_331, "wake": "polling", "problems": ["/data/locked.log: permission denied"],
-        "degraded": "the store is kept in memory only: no space left on device",
+        "degraded": "the store is kept in memory only: no space left on device", "stopped_at": None,
     }  # fmt: skip
     assert found["alerts"][1] == {
         "rule": "vram_jump", "severity": "warning", "state": "firing", "epoch": 101, "batch": 1234,
@@ -374,6 +472,13 @@ def test_the_object() -> None:
         "last_sent_at": "2026-11-21T10:25:00.000+00:00", "last_failed_at": "2026-11-23T12:24:20.000+00:00",
         "last_reason": "535 5.7.8 authentication failed", "next_at": "2026-11-23T12:30:00.000+00:00",
     }  # fmt: skip
+
+
+def test_the_object_of_a_daemon_that_was_stopped() -> None:
+    """When it was stopped on purpose is a time; of one that ended otherwise it is null."""
+    stopped = replace(WELL, holder=None, health=replace(HEALTH, stopped_at=NOW))
+    assert service_json(stopped, NOW)["daemon"]["stopped_at"] == "2026-11-23T12:25:00.000+00:00"
+    assert service_json(replace(WELL, holder=None), NOW)["daemon"]["stopped_at"] is None
 
 
 def test_the_object_where_nothing_runs() -> None:
