@@ -8,13 +8,14 @@ from operator import itemgetter
 
 from nanwatch.model.news import News
 from nanwatch.model.words import duration, printable
-from nanwatch.notify.amounts import moment, number
+from nanwatch.notify.advice import common_to_do, to_do
+from nanwatch.notify.amounts import moment
+from nanwatch.notify.evidence import evidence_rows
 from nanwatch.notify.inert import inert
 from nanwatch.notify.layout import MOST_BYTES, bounded, field, join, size, wrap
 from nanwatch.notify.names import short_name
-from nanwatch.notify.phrases import counts, filled, how_bad, lasted, terms
+from nanwatch.notify.phrases import began_and_ended, counts, how_bad, lasted
 from nanwatch.notify.standing import run_lines
-from nanwatch.notify.wording import wording_of
 
 _ROOM = MOST_BYTES - 1200
 """Bytes of what is told in full; the others are for the host, and the count of what is not."""
@@ -22,7 +23,6 @@ _ABOUT_NAN = ("nan_loss", "nan_burst")
 _FULL_ALERTS = 10
 _NAMED_RUNS = 5
 _EVIDENCE = 12
-_LONGEST_NAME = 40
 
 
 def body(news: Sequence[News], host: str, now: float) -> str:
@@ -32,8 +32,12 @@ def body(news: Sequence[News], host: str, now: float) -> str:
     """
     runs = {run: rank for rank, run in enumerate(dict.fromkeys(item.run.id for item in news))}
     ordered = sorted(news, key=lambda item: runs[item.run.id])
-    head = _overview(ordered, host) if len(runs) > 1 else []
-    blocks = [_alert_lines(item, host, now, _lead(item, len(ordered), len(runs))) for item in ordered[:_FULL_ALERTS]]
+    together = _together(ordered, host) if len(runs) > 1 else ""
+    head = _overview(ordered, host, together) if len(runs) > 1 else []
+    blocks = [
+        _alert_lines(item, now, _lead(item, len(ordered), len(runs)), "" if together else to_do(item, host))
+        for item in ordered[:_FULL_ALERTS]
+    ]
     lines = [*head, *_with_runs(ordered, blocks, now)]
     while size(lines) > _ROOM and len(blocks) > 1:
         blocks.pop()
@@ -57,11 +61,17 @@ def _with_runs(news: Sequence[News], blocks: Sequence[Sequence[str]], now: float
     return lines
 
 
-def _overview(news: Sequence[News], host: str) -> list[str]:
-    """Return which runs it is about: five names, and how many more; and when it began."""
+def _together(news: Sequence[News], host: str) -> str:
+    """Return what to do about all of *news* where it is the same alert of several runs."""
+    return common_to_do(news, host) if len({item.alert.rule for item in news}) == 1 else ""
+
+
+def _overview(news: Sequence[News], host: str, advice: str) -> list[str]:
+    """Return which runs it is about: five names, and how many more; what to do about all, and when it began."""
     names = list({item.run.id: short_name(item.run) for item in news}.values())
     more = f", and {len(names) - _NAMED_RUNS} more" if len(names) > _NAMED_RUNS else ""
     lines = wrap(f"{len(names)} runs on {host}: {', '.join(names[:_NAMED_RUNS])}{more}; {counts(news)}.")
+    lines += field("Do", advice)
     began = [(item.alert.started_at, item.run) for item in news if item.alert.started_at is not None]
     if began:
         at, run = min(began, key=itemgetter(0))
@@ -76,12 +86,12 @@ def _lead(item: News, alerts: int, runs: int) -> str:
     return f"{how_bad(item)} {short_name(item.run)}: " if runs > 1 else f"{how_bad(item)}: "
 
 
-def _alert_lines(item: News, host: str, now: float, lead: str) -> list[str]:
-    """Return one alert: what it says, what to do, its evidence, where it began."""
+def _alert_lines(item: News, now: float, lead: str, advice: str) -> list[str]:
+    """Return one alert: what it says, what to do (nothing where that is told for all), its evidence, its place."""
     message = " ".join(inert(item.alert.message).split())
     first = lead + _life(item, now)
     lines = wrap(f"{first[:1].upper()}{first[1:]}{message}")
-    lines += field("Do", _to_do(item, host))
+    lines += field("Do", advice)
     lines += _evidence(item)
     lines += field("At", _onset(item)) + field("Since", _since(item))
     if not item.is_over and item.alert.severity != "info":
@@ -95,7 +105,7 @@ def _life(item: News, now: float) -> str:
     said = []
     if item.is_over:
         long = lasted(item)
-        began = "began and ended, over" if "first" in item.reasons else "over"
+        began = "began and ended, over" if began_and_ended(item) else "over"
         said.append(f"{began} after {long}" if long else began)
     else:
         if "repeated" in item.reasons:
@@ -106,20 +116,11 @@ def _life(item: News, now: float) -> str:
     return f"{', '.join(said)}: " if said else ""
 
 
-def _to_do(item: News, host: str) -> str:
-    if item.is_over or item.alert.severity == "info":
-        return "Nothing to do."
-    wording = wording_of(item.alert.rule)
-    has_finished = item.run.status == "finished" and wording.at_end
-    return filled(wording.at_end if has_finished else wording.to_do, terms(item, host)) or "Look at the log."
-
-
 def _evidence(item: News) -> list[str]:
-    known = [(name, value) for name, value in item.alert.evidence.items() if value is not None]
-    if not known:
+    """Return in words what is known beyond the message."""
+    rows = list(evidence_rows(item.alert))
+    if not rows:
         return []
-    # A process id is a name, not an amount: it is copied as it stands.
-    rows = [(printable(name)[:_LONGEST_NAME], number(value, "" if name == "pid" else ",")) for name, value in known]
     rows, more = rows[:_EVIDENCE], len(rows) - _EVIDENCE
     width = max(len(name) for name, _ in rows)
     lines = [f"  {name:<{width}}  {value}" for name, value in rows]

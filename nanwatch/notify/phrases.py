@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from nanwatch.model.alert import Severity
 from nanwatch.model.news import AlertFacts, News, RunFacts
-from nanwatch.model.words import duration, plural
+from nanwatch.model.words import duration, plural, speed
 from nanwatch.notify.amounts import number
 
 _WORDS: dict[Severity, str] = {"critical": "CRIT", "warning": "WARN", "info": "INFO"}
+FASTEST = 1e4
+"""Batches a second: what is more comes of a log that was copied or written at once."""
 _IN_A_ROW = re.compile(r"(\d+ (?:epochs|times)) in a row")
 _ERROR = re.compile(r"\b([A-Za-z_]\w*(?:Error|Exception|Exit|Timeout))\b")
 _COUNTED: dict[str, tuple[str, Callable[[float], str]]] = {
@@ -24,6 +26,16 @@ _COUNTED: dict[str, tuple[str, Callable[[float], str]]] = {
     "pid": ("pid", lambda pid: f"{pid:.0f}"),
 }
 """Evidence that needs a unit or a plural: what templates call it, and how it is worded there."""
+
+
+def began_and_ended(item: News) -> bool:
+    """Tell whether an alert was over before anybody was told of it."""
+    return item.is_over and "first" in item.reasons
+
+
+def pace(rate: float | None) -> str:
+    """Return `12.4 it/s`; nothing where it is not known, or more than any training does."""
+    return "" if rate is not None and rate > FASTEST else speed(rate) or ""
 
 
 def how_bad(item: News) -> str:
@@ -69,6 +81,10 @@ def terms(item: News, host: str = "") -> dict[str, str]:
     """Return what templates can name: the evidence in words, and what follows from it."""
     alert, evidence = item.alert, item.alert.evidence
     known = {name: number(value) for name, value in evidence.items() if value is not None}
+    for name in ("rate", "usual_rate"):
+        rate = evidence.get(name)
+        if isinstance(rate, int | float) and rate > FASTEST:
+            del known[name]
     known |= {
         "rule": alert.rule,
         "rule_words": alert.rule.replace("_", " "),

@@ -7,11 +7,12 @@ import re
 import shlex
 
 from nanwatch.model.news import RunFacts
-from nanwatch.model.words import duration, plural, printable, speed
+from nanwatch.model.words import duration, plural, printable
 from nanwatch.notify.amounts import moment, number
 from nanwatch.notify.inert import inert
 from nanwatch.notify.layout import field
 from nanwatch.notify.names import short_name
+from nanwatch.notify.phrases import FASTEST, pace
 
 _LONGEST_PATH = 400
 _LONGEST_NAME = 40
@@ -48,12 +49,10 @@ def _position(run: RunFacts) -> str:
 
 
 def _pace(run: RunFacts) -> str:
-    """Return `12.4 it/s, ETA 43 h` of a run that goes on."""
-    if run.status != "running":
+    """Return `12.4 it/s, ETA 43 h` of a run that goes on; nothing of one whose rate is absurd, and so its ETA."""
+    if run.status != "running" or (run.rate is not None and run.rate > FASTEST):
         return ""
-    parts = []
-    if pace := speed(run.rate):
-        parts.append(pace)
+    parts = [text for text in (pace(run.rate),) if text]
     if run.eta_seconds is not None and math.isfinite(run.eta_seconds):
         parts.append(f"ETA {duration(run.eta_seconds)}")
     return ", ".join(parts)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from nanwatch.model.news import News
 from nanwatch.model.words import printable
 from nanwatch.notify.names import common_name, short_name
-from nanwatch.notify.phrases import counts, filled, how_bad, lasted, place, terms
+from nanwatch.notify.phrases import began_and_ended, counts, filled, how_bad, lasted, place, terms
 from nanwatch.notify.wording import WORDINGS, wording_of
 
 _TITLE = 60
@@ -48,7 +48,7 @@ def _firing_title(item: News, more: str) -> str:
 def _over_title(item: News, more: str) -> str:
     """Say `OK again` only of a run that goes on: its end too makes an alert go."""
     name, status, what = short_name(item.run), item.run.status, _what(item)
-    if "first" in item.reasons:
+    if began_and_ended(item):
         long = lasted(item)
         return fit(f"OVER {what}".rstrip(), name, f"lasted {long}" if long else place(item), more)
     if status in _ENDINGS:

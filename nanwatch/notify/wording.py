@@ -9,8 +9,10 @@ class Wording(NamedTuple):
     """How a rule is worded: templates over `phrases.terms`, of each the first that can be filled.
 
     `what` is for a title, `many` follows `20 runs`, `was` follows `OK again` (without it: `after` and `what`), `tail`
-    stands in place of the epoch, `to_do` is one line that promises nothing which the log does not tell, and `at_end`
-    what to do instead where the run has finished. The last of `many` names nothing: it stands for runs that differ.
+    stands in place of the epoch, `to_do` is one line that promises nothing which the log does not tell, and instead
+    of it `at_end` where the run has finished, `passed` where the alert began and ended before anybody was told, and
+    `together` for several runs of which it says different things. The last of `many` names nothing: it stands for runs
+    that differ.
     """
 
     what: tuple[str, ...]
@@ -19,6 +21,8 @@ class Wording(NamedTuple):
     was: tuple[str, ...] = ()
     tail: tuple[str, ...] = ()
     at_end: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
 
 
 _KEEP_BEST = ("The checkpoint of {best_at}, the best so far, is the one to keep.", "Keep the best checkpoint.")
@@ -31,6 +35,8 @@ WORDINGS: dict[str, Wording] = {
         many=("failed: oom",),
         to_do=("Take a smaller batch, or free memory on {host}; then {go_on}.",),
         at_end=_NOTHING,
+        passed=("Should it come again: take a smaller batch, or free memory on {host}.",),
+        together=("Take a smaller batch, or free memory on {host}.",),
     ),
     "crash": Wording(
         what=("{crashed}: {error}", "{crashed}"),
@@ -38,6 +44,8 @@ WORDINGS: dict[str, Wording] = {
         to_do=("Read the error at line {line} of the log; then {go_on}.", "Read the error in the log; then {go_on}."),
         was=("had {crashed}",),
         at_end=("Read the error at line {line} of the log.", "Read the error in the log."),
+        passed=("Read the error at line {line} of the log.", "Read the error in the log."),
+        together=("Read the error in each log; then {go_on}.", "Read the error in each log."),
     ),
     "process_gone": Wording(
         what=("its process is gone",),
@@ -59,6 +67,7 @@ WORDINGS: dict[str, Wording] = {
             "The run has finished: a checkpoint from before step {onset_step} is the one to trust.",
             "The run has finished; no complete epoch was seen to be clean.",
         ),
+        together=("Resume each from the checkpoint of a clean epoch, where one is told below.",),
     ),
     "stall": Wording(
         what=("silent {silence}", "silent"),
@@ -66,18 +75,26 @@ WORDINGS: dict[str, Wording] = {
         to_do=("Look at process {pid} on {host}.", "Look at its process on {host}."),
         was=("was silent {silence}",),
         at_end=_NOTHING,
+        passed=("Should it come again: look what else ran on {host}.",),
+        together=("Look at their processes on {host}.",),
     ),
     "metric_collapse": Wording(
         what=("{metric} {value}, was {best}", "metric collapsed"),
         many=("with a collapsed metric",),
         to_do=_KEEP_BEST,
         was=("{metric} had collapsed",),
+        together=("Keep the best checkpoint of each.",),
     ),
     "loss_explosion": Wording(
         what=("{loss} {usual} -> {value}", "loss exploded"),
         many=("with an exploded loss",),
         to_do=("If it stays there, resume from before {onset}.", "If it stays there, start again."),
         at_end=("The run has finished: a checkpoint from before {onset} is the one to trust.", *_LAST),
+        passed=(
+            "See whether the loss is again what it was before {onset}.",
+            "See whether the loss is again what it was.",
+        ),
+        together=("Where it stays there, resume from before that.",),
     ),
     "grad_skip": Wording(
         what=("{skips}", "steps skipped"),
@@ -91,6 +108,7 @@ WORDINGS: dict[str, Wording] = {
         to_do=_KEEP_BEST,
         was=("{metric} was worse {row}",),
         tail=("{from} to {to}",),
+        together=("Keep the best checkpoint of each.",),
     ),
     "nan_loss": Wording(
         what=("loss is NaN",),
@@ -124,6 +142,8 @@ WORDINGS: dict[str, Wording] = {
             "The run has finished: its last checkpoint is that of epoch {last_saved_epoch}.",
             "The run has finished: see which checkpoint is its last.",
         ),
+        passed=("See which checkpoint is its last.",),
+        together=("Until they save again, a crash throws each back to its last checkpoint.",),
     ),
     "vram_jump": Wording(
         what=("VRAM {change} G", "VRAM jumped"),
@@ -137,6 +157,7 @@ WORDINGS: dict[str, Wording] = {
         to_do=("Look what else runs on {host}: GPU, CPU, disk.",),
         was=("was slow",),
         at_end=_NOTHING,
+        passed=("Should it come again: look what else runs on {host}.",),
     ),
     "interrupted": Wording(
         what=("interrupted",),
@@ -144,6 +165,7 @@ WORDINGS: dict[str, Wording] = {
         to_do=("Resume it from its last checkpoint.",),
         was=("was interrupted",),
         at_end=_NOTHING,
+        passed=("See whether it went on from its last checkpoint.",),
     ),
     "deadline": Wording(
         what=("{late} late", "late"),

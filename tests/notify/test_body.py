@@ -49,10 +49,7 @@ Now critical: 73 NaN of 1,420 batches (5.14 %) since batch 32 of epoch
 4, about 2,116 by its end
 Do     Epoch 3 was clean: resume from its checkpoint.
 Evidence
-  nan_batches    73
-  batches_seen   1,420
-  onset_batch    32
-  tightest_span  3
+  three NaN within  3 batches
 At     epoch 4, batch 32, log line 1,203, byte 8,812,345
 Since  2026-11-23 12:00:00 UTC
 Quiet  nanwatch daemon ack 0a1b2c3d4e5f
@@ -75,7 +72,7 @@ def test_the_body_of_a_stall_that_goes_on() -> None:
     item = news(
         "stall",
         message="alive, pid 48121, 100 % CPU, silent for 4 h at 30 % of epoch 4",
-        evidence={"silence_seconds": 14400, "pid": 48121, "cpu_percent": 100},
+        evidence={"silence_seconds": 14400, "pid": 48121, "cpu_percent": 100, "longest_silence_seconds": 84.2},
         batch=None,
         line=None,
         reasons=("repeated",),
@@ -89,9 +86,7 @@ Still firing, for 4 h: alive, pid 48121, 100 % CPU, silent for 4 h at
 30 % of epoch 4
 Do     Look at process 48121 on gpu-a3.
 Evidence
-  silence_seconds  14,400
-  pid              48121
-  cpu_percent      100
+  longest healthy silence  84 s
 At     epoch 4, byte 8,812,345
 Since  while nanwatch was not watching; seen 2026-11-23 12:00:00 UTC
 Quiet  nanwatch daemon ack 0a1b2c3d4e5f
@@ -108,15 +103,13 @@ Host   gpu-a3"""
 
 
 def test_the_body_of_what_began_and_ended() -> None:
-    """An alert that is over says so first, asks for nothing, and cannot be acknowledged."""
+    """What nobody was told of says first that it is over, what there is to do even so, and asks for no answer."""
     item = over("nan_burst", message="3 NaN batches since epoch 4", reasons=("first", "resolved"))
-    told = compose(item)
-    assert told.kind == "resolved"
     assert (
-        told.body
+        compose(item).body
         == """\
 Began and ended, over after 12 min: 3 NaN batches since epoch 4
-Do     Nothing to do.
+Do     Epoch 3 was clean: resume from its checkpoint.
 At     epoch 4, batch 32, log line 1,203, byte 8,812,345
 Since  2026-11-23 11:48:00 UTC, until 2026-11-23 12:00:00 UTC
 Run    unet-iou-v3: running, epoch 4/50, batch 1,420/41,163
@@ -161,10 +154,10 @@ def test_the_body_of_twenty_failures() -> None:
     body = compose(*items).body
     assert body.startswith("""\
 20 runs on gpu-a3: lr0, lr1, lr2, lr3, lr4, and 15 more; 20 critical.
+Do     Take a smaller batch, or free memory on gpu-a3; then resume.
 First  lr19, 2026-11-23 11:59:41 UTC
 
 CRIT lr0: out of memory ended the run
-Do     Take a smaller batch, or free memory on gpu-a3; then resume.
 At     epoch 4, batch 32, log line 1,203, byte 8,812,345
 Since  2026-11-23 12:00:00 UTC
 Quiet  nanwatch daemon ack 0
@@ -176,6 +169,121 @@ Look   nanwatch summary /data/sweep-17/lr9.log
 and 10 more: 10 critical
 
 Host   gpu-a3""")
+
+
+def crashes(**run: Any) -> list[News]:
+    """Return that three runs crashed, each at another line of its log; *run* are fields of the last run."""
+    items = [news("crash", log=f"/d/lr{n}.log", message="crashed: OSError: x", line=n + 7) for n in range(3)]
+    return [*items[:2], news("crash", log="/d/lr2.log", message="crashed: OSError: x", line=9, run=run)]
+
+
+@pytest.mark.parametrize(
+    ("items", "advice"),
+    [
+        (crashes(), "Do     Read the error in each log; then resume."),
+        (crashes(epoch=None, step=None), "Do     Read the error in each log."),
+        (
+            [news("nan_burst", log=f"/d/{n}.log", run={"last_clean_epoch": n}) for n in range(3)],
+            "Do     Resume each from the checkpoint of a clean epoch, where one is\n       told below.",
+        ),
+        ([over("stall", log=f"/d/{n}.log") for n in range(3)], "Do     Nothing to do."),
+    ],
+)
+def test_advice_for_several_runs_is_told_once(items: list[News], advice: str) -> None:
+    """The same alert of several runs has one advice above all of them, in words that hold for each."""
+    body = compose(*items).body
+    assert body.count("\nDo  ") == 1
+    assert body.split("\n", 1)[1].startswith(f"{advice}\nFirst")
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        crashes(status="finished"),
+        [news("oom", log="/d/1.log"), news("stall", log="/d/2.log", evidence={"pid": 1})],
+        [news("loss_explosion", log="/d/1.log"), over("loss_explosion", log="/d/2.log")],
+    ],
+)
+def test_advice_that_differs_stands_with_each_run(items: list[News]) -> None:
+    """What is to be done about one run but not about another stands with each."""
+    body = compose(*items).body
+    assert body.count("\nDo  ") == len(items)
+    assert body.index("First  ") < body.index("Do  ")
+
+
+def evidence_of(item: News) -> list[str]:
+    """Return the lines of the evidence in the body of *item*."""
+    _, _, rest = compose(item).body.partition("\nEvidence\n")
+    return [" ".join(line.split()) for line in rest.split("\nAt ")[0].splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "told"),
+    [
+        ({"longest_streak": 12, "by_scaler": 0}, ["longest row without a finite loss 12 batches"]),
+        ({"percent_of_best": 88.4321, "cpu_percent": 3.456}, ["share of its best 88 %", "CPU use 3.5 %"]),
+        ({"rate": 4.12345, "usual_rate": 0.512345}, ["speed 4.12 it/s", "usual speed 1.95 s/it"]),
+        ({"rate": 81234.5, "usual_rate": 12.0}, ["usual speed 12 it/s"]),
+        ({"patience_seconds": 7200, "held_open": 1}, ["told after a silence of 2 h", "log held open by a process yes"]),
+        ({"pid": 48121, "exit_code": 1, "kind": "exception"}, ["process 48121", "exit code 1"]),
+        ({"peak_gb": 4.71234, "progress": 0.3}, ["peak 4.71 G", "done 30 %"]),
+        ({"my_own_value": 0.123456, "name": "a_b"}, ["my own value 0.1235", "name a_b"]),
+        ({"rate": "fast", "silence": "long", "peak_gb": "much", "progress": "far"},
+         ["speed fast", "silent for long", "peak much", "done far"]),
+        ({"cpu_percent": float("nan"), "rate": float("inf")}, ["CPU use nan"]),
+    ],
+)  # fmt: skip
+def test_evidence_is_in_words(evidence: dict[str, float | int | str | None], told: list[str]) -> None:
+    """Names are words, numbers are rounded and have units, and what is absurd or only for programs is left out."""
+    assert evidence_of(news("low_iou", message="so it is", evidence=evidence)) == told
+
+
+@pytest.mark.parametrize(
+    ("message", "evidence", "told"),
+    [
+        ("IoU 0.7104 -> 0.6600 (best 0.71)", {"metric": "IoU", "from": 0.7104, "to": 0.66, "best": 0.71}, []),
+        ("73 NaN of 1,420 batches", {"batches_seen": 1420, "onset_batch": 142}, ["first at batch 142"]),
+        ("silent for 22 minutes", {"silence_seconds": 1320}, []),
+        ("silent for 3 h 25 min", {"silence_seconds": 12_300, "eta": 10_800}, ["time left 3 h"]),
+        ("VRAM 4.2 -> 4.71 G (+0.51 G)", {"peak_gb": 4.71, "usual_gb": 4.2, "change_gb": 0.5101}, []),
+        ("12.4 -> 4.1 batches/s", {"usual_rate": 12.3987, "rate": 4.1021}, []),
+        ("3 NaN batches since epoch 3", {"tightest_span": 3}, ["three NaN within 3 batches"]),
+        ("pid 48121 (python3) has exited", {"pid": 48121, "command": "python"}, ["its command python"]),
+    ],
+)
+def test_evidence_does_not_repeat_the_message(
+    message: str, evidence: dict[str, float | int | str | None], told: list[str]
+) -> None:
+    """What the message says stands in it only, however it is rounded there."""
+    assert evidence_of(news("low_iou", message=message, evidence=evidence)) == told
+
+
+def test_an_absurd_rate_is_told_nowhere() -> None:
+    """A log that was written at once has neither a speed nor a time of arrival."""
+    body = compose(news("slowdown", evidence={"usual_rate": 12.4, "rate": 2e6}, run={"rate": 81_234.0})).body
+    assert "it/s\nAt" in body
+    assert body.count("it/s") == 1
+    assert "ETA" not in body
+
+
+@pytest.mark.parametrize(
+    ("item", "to_do"),
+    [
+        (over("nan_burst", reasons=("first", "resolved")), "Epoch 3 was clean: resume from its checkpoint."),
+        (over("stall", reasons=("first", "resolved")), "Should it come again: look what else ran on gpu-a3."),
+        (over("crash", reasons=("first", "resolved")), "Read the error at line 1,203 of the log."),
+        (
+            over("oom", reasons=("first", "resolved"), run={"status": "finished"}),
+            "Nothing to do: the run has finished.",
+        ),
+        (over("plateau", severity="info", reasons=("first", "resolved")), "Nothing to do."),
+        (over("nan_burst", reasons=("resolved",)), "Nothing to do."),
+        (over("nan_burst", reasons=("escalated", "resolved")), "Nothing to do."),
+    ],
+)
+def test_what_nobody_was_told_of_has_advice_though_it_is_over(item: News, to_do: str) -> None:
+    """Only what people were told of before needs nothing more once it is over."""
+    assert advice(item) == to_do
 
 
 def test_where_a_run_stands_is_told_whatever_finds_no_room() -> None:

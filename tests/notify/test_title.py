@@ -90,6 +90,10 @@ def title(*items: News) -> str:
             "WARN 12.4 -> 4.1 it/s, sinet-cod, epoch 98/120", id="slowdown",
         ),
         pytest.param(
+            cod("slowdown", severity="warning", evidence={"usual_rate": 12.4, "rate": 2e6}),
+            "WARN slow, sinet-cod, epoch 98/120", id="slowdown to an absurd rate",
+        ),
+        pytest.param(
             cod("frozen_metric", severity="warning", evidence={"epochs": 3}),
             "WARN metrics frozen 3 epochs, sinet-cod, epoch 98/120", id="frozen_metric",
         ),

@@ -12,6 +12,7 @@ from nanwatch import scenarios
 from nanwatch.config import Config
 from nanwatch.model.alert import Alert
 from nanwatch.model.news import AlertFacts, News
+from nanwatch.notify.evidence import WORDS
 from nanwatch.notify.phrases import filled, terms
 from nanwatch.notify.wording import WORDINGS
 from nanwatch.pipeline import LogPipeline
@@ -45,6 +46,12 @@ def test_the_words_of_every_rule_fit_what_it_really_tells(monkeypatch: pytest.Mo
         if not any(filled((template,), terms(item, HOST)) for item in raised if item.alert.rule == rule)
     ]
     assert [item for item in never if item[1]] == []
+
+
+def test_the_evidence_of_every_rule_is_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No message names what a rule tells by our names; only metrics are called as the log calls them."""
+    raised = [item for item in _raised_by_scenarios(monkeypatch) if item.alert.rule != "frozen_metric"]
+    assert {name for item in raised for name in item.alert.evidence} - set(WORDS) == set()
 
 
 def _raised_by_scenarios(monkeypatch: pytest.MonkeyPatch) -> Iterator[News]:

@@ -41,7 +41,8 @@ from nanwatch.tail.follower import LATE_WRITE, RETURNED, Follower, Item
 from nanwatch.tail.identity import FINGERPRINT, Position
 
 LOG = "train.log"
-TOKEN = re.compile("(\\d{6})‹▏›\n".encode())
+TOKEN = re.compile("(\\d{6})‹▏=*›\n".encode())
+SHORTEST = 16
 KEPT = 3
 """So many rotated files are kept by a rotation."""
 GRACE_S = 600.0
@@ -59,14 +60,16 @@ played: Counter[str] = Counter()
 
 
 def token(number: int) -> bytes:
-    """Return a token: a line of 16 bytes, three characters of which take several; the first six are its own."""
-    return f"{number:06}‹▏›\n".encode()
+    """Return a token: a line of some 20 bytes, three characters of which take several; the first six are its own."""
+    return f"{number:06}‹▏{'=' * (number % 7)}›\n".encode()
 
 
 def is_begun_well(data: bytes) -> bool:
     """Return whether *data* begins with a token, or is the beginning of one."""
-    digits, marks = data[:6], token(0)[6:]
-    return digits.isdigit() and marks.startswith(data[6 : len(token(0))])
+    if not data[:6].isdigit():
+        return False
+    whole = token(int(data[:6]))
+    return len(data) < 6 or whole.startswith(data[: len(whole)])
 
 
 # -- the disk
@@ -279,12 +282,10 @@ class Consumer:
         fitting = [s for s in reversed(self._late) if s.end == chunk.offset and s not in left]
         known = next((s for s in fitting if is_begun_well(s.rest + chunk.data)), fitting[0] if fitting else None)
         if self._is_late:
-            if known is None and self._newest.end == chunk.offset:  # a restart in the middle of a copy
-                known, self._newest, self._is_new = self._newest, Stream(), True
-                self._late.append(known)
-            elif known is None:  # of a file of which nothing was read before, or which was copied and read on there
+            if known is None:  # of a file of which nothing was read before, or which was copied and read on there
                 assert not chunk.offset or chunk.offset in self._ends, "a late write that continues nothing"
-                self._late.append(known := Stream())
+                is_copied = self._newest.end == chunk.offset
+                self._late.append(known := Stream(rest=self._newest.rest if is_copied else b""))
             return known
         if self._is_new and known is not None and chunk.offset:  # an older file is back under the name
             self._late.remove(known)
@@ -389,10 +390,9 @@ class Histories(RuleBasedStateMachine):
         data = file.torn if file is not None else b""
         numbers = list(range(self.count, self.count + count + bool(torn)))
         self.count += len(numbers)
-        whole = b"".join(map(token, numbers))
-        data += whole[: len(whole) - len(token(0)) + torn] if torn else whole
-        file = self.disk.append(name, data)
-        file.torn = whole[len(whole) - len(token(0)) + torn :] if torn else b""
+        *whole, last = map(token, numbers)
+        file = self.disk.append(name, data + b"".join(whole) + last[: torn or None])
+        file.torn = last[torn:] if torn else b""
         self.origin.update(dict.fromkeys(numbers, file))
         self.note_fragments(file)
 
@@ -406,7 +406,8 @@ class Histories(RuleBasedStateMachine):
     def note_fragments(self, file: File) -> None:
         """A half-written token may be all that is ever seen of it."""
         if file.torn:
-            self.torn.add(bytes(file.data[-(len(token(0)) - len(file.torn)) :]))
+            begun = len(token(max(number for number, origin in self.origin.items() if origin is file))) - len(file.torn)
+            self.torn.add(bytes(file.data[-begun:]))
 
     def forget_torn(self, file: File) -> None:
         """The writer of a truncated file goes on with a whole token."""
@@ -487,7 +488,7 @@ class Histories(RuleBasedStateMachine):
         assert file is not None
         self.forget_torn(file)
         size = len(file.data) * share // 10
-        self.disk.truncate(LOG, size if size >= len(token(0)) else 0)  # less is what any file may begin with
+        self.disk.truncate(LOG, size if size >= SHORTEST else 0)  # less is what any file may begin with
         self.torn |= set(TOKEN.sub(b"\0", bytes(file.data)).split(b"\0")) - {b""}
         self.may_repeat |= {int(number) for number in TOKEN.findall(file.data)}
 

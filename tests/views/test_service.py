@@ -302,7 +302,7 @@ def test_news_on_a_narrow_page() -> None:
     alerts = [(run_facts("/d/seg-hrnet-aug2-lr3e-4.log"), alert_facts("finished", severity="info"))]
     assert alerts_of(shown(replace(WELL, alerts=alerts), 52)) == [
         "alerts  1 info",
-        "i 0a1b2c  finished  seg-h...3e-4  since 12:00 (25m)",
+        "i 0a1b2c  finished  seg-h...r3e-4  since 12:00 (25m)",
     ]
 
 
