@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -15,12 +21,14 @@ from nanwatch.alerts.inhibition import INHIBITS
 from nanwatch.config import AlertSettings, Config, Life, Rules
 from nanwatch.configfile import load_config, parse_rules
 from nanwatch.errors import UsageError
-from nanwatch.model.alert import SEVERITIES
+from nanwatch.model.alert import SEVERITIES, Reason
 from nanwatch.model.run import Change
+from nanwatch.notify.payload import environment, news_json
 from nanwatch.rules.base import make_rules
 from nanwatch.rules.condition import check
 from nanwatch.rules.vocabulary import FIELDS, FUNCTIONS, KNOWN_FIELDS
 from nanwatch.scenarios import load_scenarios, run_scenario
+from tests.notify.making import news
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -30,7 +38,9 @@ SECTIONS = dict(re.findall(r"^### ([a-z_]+)\n(.*?)(?=^##)", GUIDE, re.MULTILINE 
 """The guide's sections on rules, by the rule's name."""
 NAMES = [name for name in Rules._fields if name != "custom"]
 WITHOUT_DEFAULT = {("goal", "value"), ("deadline", "at")}
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+DAEMON = (DOCS / "daemon.md").read_text(encoding="utf-8")
+UNIT = DOCS / "systemd" / "nanwatch.service"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 
 def table(text: str, head: str) -> list[list[str]]:
@@ -187,7 +197,7 @@ def test_names_that_are_no_identifiers() -> None:
 # -- examples
 
 
-@pytest.mark.parametrize("text", [*blocks("toml"), *blocks("toml", README)])
+@pytest.mark.parametrize("text", [*blocks("toml"), *blocks("toml", README), *blocks("toml", DAEMON)])
 def test_an_example_can_be_taken_as_it_is(text: str, tmp_path: Path) -> None:
     """An example is a config that can be read, conditions and all, or a scenario file."""
     path = tmp_path / "example.toml"
@@ -258,7 +268,7 @@ def headings(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path: Path) -> None:
     """Each relative link of a page leads to a file that exists, and to a heading that is there."""
     for file, heading in links(path):
@@ -270,3 +280,126 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_the_guide_s_lines_are_short() -> None:
     """The guide can be read in an editor: only the rows of tables are longer than 118 characters."""
     assert [line for line in GUIDE.splitlines() if len(line) > 118 and not line.startswith("|")] == []
+
+
+# -- the README
+
+
+def test_the_two_incidents_of_the_readme_are_as_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """The README's first command shows the incident that it names, and the picture shows the one of its caption."""
+    (log,) = re.findall(r"summary (fixtures/\S+)\n", README)
+    assert cli.main(["summary", "--no-cache", str(ROOT / log)]) == 0
+    (batches, batch, epoch) = re.findall(r"(\d+) NaN batches, from batch (\d+) of epoch (\d+) on", README)[0]
+    assert f"{batches} NaN from batch {batch} of epoch {epoch} on" in capsys.readouterr().out
+    (batches, batch, epoch) = re.findall(r"!\[.*?(\d+) NaN batches since batch (\d+) of epoch (\d+)", README)[0]
+    picture = (DOCS / "summary.svg").read_text(encoding="utf-8").replace("&#160;", " ")
+    assert f"NaN since batch {batch} of epoch {epoch}" in picture
+    assert f"nan_burst: {batches} NaN" in picture
+
+
+# -- daemon.md: a command of the user's
+
+
+def test_the_table_of_variables_is_complete() -> None:
+    """The page tells every variable that a command finds, and every value of those that have few."""
+    rows = {name: row[1] for row in table(DAEMON, "variable") for name in code(row[0])}
+    assert rows.keys() == environment(news(), "h", "k").keys()
+    assert {*code(rows["NANWATCH_REASON"])} == {*get_args(Reason), "first,resolved"}
+    assert {*code(rows["NANWATCH_SEVERITY"])} == {*SEVERITIES}
+    assert {*code(rows["NANWATCH_STATE"])} >= {"firing", "resolved", "test"}
+
+
+def test_the_sample_of_json_has_all_that_a_command_gets() -> None:
+    """The page's sample has the keys that the program writes, in its order."""
+    (text,) = blocks("json", DAEMON)
+    told, made = json.loads(text), news_json(news(run={"best_value": 1.0}), "h", "k")
+    assert [*told] == [*made]
+    for part in ("alert", "run"):
+        assert [*told[part]] == [*made[part]]
+    assert [*told["run"]["best"]] == [*made["run"]["best"]]
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> Iterator[Path]:
+    """Start `train.py`, beside whose log stands a file with its process id; return the log."""
+    script, log = tmp_path / "train.py", tmp_path / "unet.log"
+    script.write_text("input()", encoding="utf-8")
+    with subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE) as process:
+        log.with_suffix(".pid").write_text(f"{process.pid}\n", encoding="utf-8")
+        yield log
+        process.terminate()
+
+
+def stopped(log: Path, state: str, reason: str) -> str:
+    """Return what the page's stop script would end, when it is run with these."""
+    (script,) = (text for text in blocks("sh", DAEMON) if "# stop_training.sh" in text)
+    environ = os.environ | {"NANWATCH_STATE": state, "NANWATCH_REASON": reason, "NANWATCH_LOG": str(log)}
+    done = subprocess.run(
+        ["sh", "-c", "kill() { echo $1; }\n" + script], env=environ, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "ends"),
+    [
+        ("firing", "first", True), ("firing", "first,escalated", True), ("firing", "escalated,repeated", True),
+        ("firing", "repeated", False), ("resolved", "first,resolved", False), ("resolved", "resolved", False),
+        ("resolved", "first", False), ("test", "", False),
+    ],
+)  # fmt: skip
+def test_the_stop_script_ends_a_training_only_when_an_alert_begins(
+    training: Path, state: str, reason: str, ends: bool
+) -> None:
+    """Not at the end of an alert, not when it is told again, and not in a test."""
+    pid = training.with_suffix(".pid").read_text(encoding="utf-8").strip()
+    assert stopped(training, state, reason) == (pid if ends else "")
+
+
+def test_the_stop_script_ends_no_stranger(training: Path) -> None:
+    """A process id that is another program's by now, or that nobody wrote, ends nothing, and is no failure."""
+    training.with_suffix(".pid").write_text(f"{os.getppid()}\n", encoding="utf-8")
+    assert stopped(training, "firing", "first") == ""
+    training.with_suffix(".pid").unlink()
+    assert stopped(training, "firing", "first") == ""
+
+
+# -- daemon.md: keeping it running
+
+
+@pytest.mark.parametrize("text", blocks("sh", DAEMON))
+def test_a_shell_can_read_the_recipes(text: str) -> None:
+    """Every example for a shell is free of errors of syntax."""
+    subprocess.run(["sh", "-n", "-c", text], check=True)
+
+
+def test_all_recipes_use_one_program_and_one_config() -> None:
+    """systemd, cron and tmux start the program that was installed, with the config that was made."""
+    (installed,) = (text for text in blocks("sh", DAEMON) if "nanwatch init" in text)
+    program, config = "/.local/bin/nanwatch", "/.config/nanwatch/nanwatch.toml"
+    assert f"~{program} init ~{config}" in installed
+    assert f"ExecStart=%h{program} daemon --config %h{config}\n" in UNIT.read_text(encoding="utf-8")
+    for recipe in re.findall(r"^(?:\*/5|tmux new) .*", DAEMON, re.MULTILINE):
+        assert f"cd ~{config.rpartition('/')[0]}" in recipe
+        assert f"~{program}" in recipe
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    """systemd finds nothing to say about the unit, once the program is there."""
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text(encoding="utf-8").replace("%h/.local/bin/nanwatch", sys.executable), "utf-8")
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    done = subprocess.run(
+        ["systemd-analyze", "--user", "verify", unit],
+        env=os.environ | {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(runtime)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert [line for line in done.stderr.splitlines() if UNIT.name in line] == []
+
+
+def test_the_daemon_s_page_is_narrow() -> None:
+    """The page can be read in an editor: only rows of tables and the line for cron are longer than 120 characters."""
+    long = [line for line in DAEMON.splitlines() if len(line) > 120 and not line.startswith(("|", "*/5 "))]
+    assert long == []

@@ -303,12 +303,13 @@ def test_pipe_into_a_command_on_a_terminal(tmp_path: Path) -> None:
     ("kill -SEGV $$", 139, "killed by signal 11 (SIGSEGV)"),
 ])  # fmt: skip
 def test_exit_code(tmp_path: Path, is_pty: bool, script: str, code: int, told: str) -> None:
-    """The exit code is the command's, or tells the signal as a shell does; the log says it, stderr only a kill."""
+    """The exit code is the command's, or tells the signal as a shell does; the log says it, stderr unless all is well."""
     result, log = launch(tmp_path, "sh", "-c", f"ulimit -c 0; echo out; {script}", use_pty=is_pty)
     assert result.returncode == code
     assert result.stdout == body(log) == b"out\n"
     assert ending(log) == told
-    assert (b"ended: killed" in result.stderr) == (code > 128 and code != 255)
+    said = result.stderr.decode().splitlines()[1:]
+    assert [line.rpartition(" after ")[0] for line in said] == ([f"nanwatch: ended: {told}"] if code else [])
 
 
 @pytest.mark.parametrize("is_pty", [False, True])
@@ -316,6 +317,55 @@ def test_last_line_stands_alone(tmp_path: Path, is_pty: bool) -> None:
     """After output without a newline the last line of the log begins a new one."""
     _, log = launch(tmp_path, "printf", "half a bar", use_pty=is_pty)
     assert log.splitlines() == [b"half a bar", b"[nanwatch] ended: exit code 0 after 0 s"]
+
+
+BAR = b"\rEpoch 1/5:  30%|###"
+
+
+@pytest.mark.parametrize("is_pty", [False, True])
+@pytest.mark.parametrize(
+    ("output", "script", "joint"), [(BAR, "kill -9 $$", "\n"), (BAR, "exit 1", "\n"), (BAR + b"\n", "exit 1", "")]
+)
+def test_the_end_stands_below_a_bar(tmp_path: Path, is_pty: bool, output: bytes, script: str, joint: str) -> None:
+    """Where stderr shows the output too, how it ended is told on a line of its own, and no line is left empty."""
+    (tmp_path / "bar").write_bytes(output)
+    result = subprocess.run(
+        arguments(["sh", "-c", f"cat bar; {script}"], use_pty=is_pty), stdout=subprocess.PIPE, check=False,
+        stderr=subprocess.STDOUT, timeout=LIMIT_S, cwd=tmp_path, env=environment(),
+    )  # fmt: skip
+    _, _, shown = result.stdout.partition(b"x.log\n")
+    assert shown.startswith(output + f"{joint}nanwatch: ended: ".encode())
+
+
+def test_the_end_stands_below_a_bar_in_a_terminal(tmp_path: Path) -> None:
+    """In a terminal, where the bar is on stdout and the last word on stderr, they do not share a line."""
+    (tmp_path / "bar").write_bytes(BAR)
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        arguments(["sh", "-c", "cat bar; kill -9 $$"], use_pty=None), stdin=slave, stdout=slave, stderr=slave,
+        cwd=tmp_path, env=environment(),
+    ):  # fmt: skip
+        os.close(slave)
+        shown = read_all(master)
+    os.close(master)
+    assert BAR + b"\r\nnanwatch: ended: killed by signal 9 (SIGKILL)" in shown
+
+
+@pytest.mark.parametrize("is_pty", [False, True])
+def test_success_adds_nothing(tmp_path: Path, is_pty: bool) -> None:
+    """A command that went well ends its output as it ended it."""
+    (tmp_path / "bar").write_bytes(BAR)
+    result = subprocess.run(
+        arguments(["cat", "bar"], use_pty=is_pty), stdout=subprocess.PIPE, check=False, stderr=subprocess.STDOUT,
+        timeout=LIMIT_S, cwd=tmp_path, env=environment(),
+    )  # fmt: skip
+    assert result.stdout.endswith(BAR)
+
+
+def test_the_end_on_a_stderr_of_its_own(tmp_path: Path) -> None:
+    """Where stderr is another place than the output, no empty line comes before the last word."""
+    result, _ = launch(tmp_path, "sh", "-c", "printf bar; exit 1", use_pty=False)
+    assert result.stderr.decode().splitlines() == ["nanwatch: log: x.log", "nanwatch: ended: exit code 1 after 0 s"]
 
 
 @pytest.mark.parametrize("is_pty", [False, True])

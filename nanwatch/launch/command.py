@@ -16,7 +16,7 @@ from nanwatch.launch.child import Child
 from nanwatch.launch.memory import CGROUPS, oom_kills
 from nanwatch.launch.relay import Relay
 from nanwatch.launch.signals import Signals
-from nanwatch.launch.sink import LogExists, LogFile, say
+from nanwatch.launch.sink import LogExists, LogFile, end_line, say
 from nanwatch.launch.terminal import Terminal
 
 _NOT_FOUND, _NOT_EXECUTABLE, _KILLED = 127, 126, 137
@@ -37,7 +37,7 @@ def run_command(
     The code is 128 + N where signal N killed it, 127 where it is not found, 126 where it cannot be run. With
     *log* None a new one is made in `logs/`. With *use_pty* None, the command runs under a pseudo-terminal where
     our standard output is a terminal, and with pipes where it is not; Python then gets PYTHONUNBUFFERED=1.
-    *cgroups* is where control groups are mounted.
+    *cgroups* is where control groups are mounted. Any other end than exit code 0 is told on stderr too.
 
     If our terminal or the reader of our output goes away, the command goes on and its log is kept, also at the
     hang-up that a closed terminal sends. Under a pseudo-terminal Ctrl-C and Ctrl-\\ reach the command as ever;
@@ -57,7 +57,7 @@ def run_command(
     begun = time.monotonic()
     with Signals() as signals:
         try:
-            status = _run(command, file, signals, is_pty)
+            status, is_mid_line = _run(command, file, signals, is_pty)
         except UsageError:
             file.discard()
             raise
@@ -67,8 +67,10 @@ def run_command(
             return error.exit_code
         code = exit_code(status)
         line = closing_line(status, time.monotonic() - begun, code == _KILLED and oom_kills(cgroups) != killed_before)
+        if is_mid_line and (status or file.lost):
+            end_line()
         file.close(line)
-    if status < 0 or "out of memory" in line:
+    if status:
         say(line.removeprefix("[nanwatch] "))
     return code
 
@@ -90,12 +92,14 @@ class _CannotStart(Exception):
         self.exit_code = exit_code
 
 
-def _run(command: Sequence[str], log: LogFile, signals: Signals, is_pty: bool) -> int:
+def _run(command: Sequence[str], log: LogFile, signals: Signals, is_pty: bool) -> tuple[int, bool]:
+    """Run *command*; return how it ended, and whether it left a line without its end where stderr stands."""
     with _terminal(is_pty) as terminal:
         child = _start(command, terminal)
         signals.forward_to(child.send)
         say(f"log: {log.path}")
-        return Relay(child, log, signals, terminal).run()
+        relay = Relay(child, log, signals, terminal)
+        return relay.run(), relay.is_mid_line
 
 
 @contextmanager

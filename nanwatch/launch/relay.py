@@ -23,7 +23,8 @@ _MOST_AFTER = 4 << 20
 class Relay:
     """Moves bytes between a command, the log and the user: to the log first, for others read it while we wait.
 
-    Where the user's side does not take its output, the command waits, as it would without us.
+    Where the user's side does not take its output, the command waits, as it would without us. `is_mid_line` tells
+    whether the output left a line without its end where stderr stands, such as a progress bar.
     """
 
     def __init__(self, child: Child, log: LogFile, signals: Signals, terminal: Terminal | None) -> None:
@@ -32,6 +33,7 @@ class Relay:
         self._outputs: set[int] = set()
         self._ended_at: float | None = None
         self._read_after = 0
+        self.is_mid_line = False
         self._keyboard: int | None = None
         self._selector.register(signals.wake, selectors.EVENT_READ, self._signalled)
         if terminal is not None:
@@ -71,6 +73,8 @@ class Relay:
         self._selector.register(fd, selectors.EVENT_READ, self._passing(fd, sink))
 
     def _passing(self, fd: int, sink: Sink) -> Callable[[], None]:
+        is_beside_stderr = sink.is_beside_stderr
+
         def pass_on() -> None:
             data = _read(fd)
             if data is None:
@@ -82,6 +86,8 @@ class Relay:
             self._read_after += len(data) if self._ended_at is not None else 0
             self._log.write(data)
             sink.write(data)
+            if is_beside_stderr:
+                self.is_mid_line = sink.last != b"\n"
 
         return pass_on
 

@@ -21,6 +21,12 @@ def say(text: str) -> None:
         os.write(2, f"nanwatch: {printable(text)}\n".encode(errors="replace"))
 
 
+def end_line() -> None:
+    """End the line that stands on stderr, so that what is said next begins a new one."""
+    with suppress(OSError):
+        os.write(2, b"\n")
+
+
 class LogExists(UsageError):
     """The log is there already."""
 
@@ -28,16 +34,24 @@ class LogExists(UsageError):
 class Sink:
     """Takes output at once. The first failure is told, and each later output is tried again; see `lost`.
 
+    `last` is the last byte that was written, at first a newline.
     A pipe or terminal that goes away is given up in silence, as nobody is left there.
     """
 
     def __init__(self, fd: int, name: str, gone: frozenset[int] = _GONE) -> None:
         self.name = name
         self.lost = 0
+        self.last = b"\n"
         self._fd = fd
         self._gone = gone
         self._has_told = False
         self._is_open = True
+
+    @property
+    def is_beside_stderr(self) -> bool:
+        """Whether what is written here stands where stderr does: the same terminal, file or pipe."""
+        is_same = os.path.samestat(os.fstat(self._fd), os.fstat(2))
+        return is_same or (os.isatty(self._fd) and os.isatty(2))
 
     def write(self, data: bytes) -> int:
         """Write all of *data* if it can be; return how much of it was written."""
@@ -49,7 +63,8 @@ class Sink:
         rest = memoryview(data)
         while rest and self._is_open:
             try:
-                rest = rest[os.write(self._fd, rest) :]
+                written = os.write(self._fd, rest)
+                rest, self.last = rest[written:], bytes(rest[written - 1 : written]) or self.last
             except BlockingIOError:  # somebody made the terminal that we share non-blocking
                 select.select([], [self._fd], [])
             except OSError as error:
@@ -86,12 +101,12 @@ class LogFile(Sink):
         self.path = path
         size = os.fstat(fd).st_size
         self._is_new = size == 0
-        self._last = os.pread(fd, 1, size - 1) if size else b"\n"
+        self.last = os.pread(fd, 1, size - 1) if size else b"\n"
         self._is_torn = True
 
     def write(self, data: bytes) -> int:
         """Write *data*, on a new line where something is missing before it."""
-        has_room = not self._is_torn or self._last == b"\n" or self._put(b"\n") > 0
+        has_room = not self._is_torn or self.last == b"\n" or self._put(b"\n") > 0
         written = self._put(data) if has_room else 0
         self.lost += len(data) - written
         self._is_torn = written < len(data)
@@ -114,9 +129,3 @@ class LogFile(Sink):
         os.close(self._fd)
         if self._is_new:
             self.path.unlink(missing_ok=True)
-
-    def _put(self, data: bytes) -> int:
-        written = super()._put(data)
-        if written:
-            self._last = data[written - 1 : written]
-        return written

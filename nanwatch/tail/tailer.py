@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,10 +16,8 @@ from nanwatch.clock import Clock, SystemClock
 from nanwatch.tail.discover import Discovery
 from nanwatch.tail.follower import Follower, Item
 from nanwatch.tail.identity import Position
+from nanwatch.tail.room import Room
 from nanwatch.tail.wake import Wake
-
-_SPARE_DESCRIPTORS = 128
-"""Left for everything else when the limit of open files is raised."""
 
 _FORGET_S = 600.0
 """A log that vanished from a glob is kept so long: it may be between a rename and its return."""
@@ -45,7 +42,10 @@ class Tailer:
         self._positions = dict(positions)
         self._clock = clock or SystemClock()
         self._chunk_size = chunk_size
+        self._room = Room()
         self._followers: dict[Path, Follower] = {}
+        self._logs: list[Follower] = []
+        self._with_rotated: dict[Follower, None] = {}
         self._missing_since: dict[Path, float] = {}
         self._aliases: dict[Path, list[Follower]] = {}
         self._folders: set[Path] = set()
@@ -58,7 +58,7 @@ class Tailer:
     @property
     def logs(self) -> list[Follower]:
         """The followers, by path."""
-        return [self._followers[path] for path in sorted(self._followers)]
+        return self._logs
 
     @property
     def problems(self) -> list[str]:
@@ -90,6 +90,11 @@ class Tailer:
         """Forget where a log that is gone was left: if it comes back, it is read from its start."""
         self._positions.pop(path, None)
 
+    @property
+    def note(self) -> str | None:
+        """What a user should know about how new bytes are noticed: why it polls, or which folders are only polled."""
+        return self._wake.note
+
     def wait(self, timeout: float) -> set[Path] | None:
         """Wait for something to look at; hand what it returns to `poll` (None: look at everything)."""
         left = self._left(self._checked)
@@ -101,7 +106,7 @@ class Tailer:
     def poll(self, only: set[Path] | None = None) -> Iterator[tuple[Path, Item]]:
         """Yield what is new in the logs behind the paths in *only* (None: in every log), a chunk in turn."""
         if only is None:
-            self._checked = self._clock.now()
+            self._checked = self._clock.steady()
         fresh = self._rescan() if self._must_scan(only) else []
         chosen = self._followers.values() if only is None else [*self._behind(only), *fresh]
         turns = deque((follower.path, follower.poll()) for follower in dict.fromkeys(chosen))
@@ -127,11 +132,8 @@ class Tailer:
     # -- which logs there are
 
     def _left(self, since: float | None) -> float:
-        """Return the seconds until the next periodic look; a clock that was set back makes it due."""
-        if since is None:
-            return 0.0
-        passed = self._clock.now() - since
-        return self._recheck_s - passed if passed >= 0 else 0.0
+        """Return the seconds until the next periodic look."""
+        return 0.0 if since is None else self._recheck_s - (self._clock.steady() - since)
 
     def _must_scan(self, only: set[Path] | None) -> bool:
         if only is None:
@@ -140,7 +142,7 @@ class Tailer:
 
     def _rescan(self) -> list[Follower]:
         """Look for logs again; return the followers of the new ones."""
-        self._scanned = self._clock.now()
+        self._scanned = self._clock.steady()
         found = self._discovery.scan()
         if found is self._found:
             self._forget(found)
@@ -155,12 +157,13 @@ class Tailer:
         for path, follower in self._followers.items():
             for alias in {path, path.absolute(), Path(os.path.realpath(path))}:
                 self._aliases.setdefault(alias, []).append(follower)
-        _make_room(len(self._followers))
+        self._logs = [self._followers[path] for path in sorted(self._followers)]
+        self._room.make(len(self._followers))
         return fresh
 
     def _follow(self, path: Path) -> Follower:
         position = self._positions.pop(path, None)
-        follower = Follower(path, position, chunk_size=self._chunk_size, clock=self._clock)
+        follower = Follower(path, position, chunk_size=self._chunk_size, clock=self._clock, room=self._room)
         self._followers[path] = follower
         return follower
 
@@ -176,6 +179,13 @@ class Tailer:
         for path in self._missing_since.keys() - (self._followers.keys() - set(found)):
             del self._missing_since[path]
 
+    def _let_go(self, follower: Follower) -> None:
+        if position := follower.position:
+            self._positions[follower.path] = position
+        follower.close()
+        self._with_rotated.pop(follower, None)
+        self._logs = [log for log in self._logs if log is not follower]
+
     def _behind(self, only: set[Path]) -> Iterator[Follower]:
         """Yield the followers that reports about *only* may concern."""
         for path in only:
@@ -183,18 +193,6 @@ class Tailer:
             if known:
                 yield from known
             else:  # a late write to a rotated file is reported under a name that nobody follows
-                for follower in self._followers.values():
-                    if follower.has_rotated_files and path.name.startswith(follower.path.stem):
+                for follower in self._with_rotated:
+                    if path.name.startswith(follower.path.stem):
                         yield follower
-
-
-def _make_room(logs: int) -> None:
-    """Raise the soft limit of open files when there are many logs: 1,024 is a common one."""
-    with suppress(ImportError, OSError, ValueError):
-        import resource
-
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 2 * logs + _SPARE_DESCRIPTORS
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            ceiling = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, hard))
