@@ -1,178 +1,227 @@
-"""What it costs to follow 1,000 logs of which 50 grow 10 times a second: CPU, memory, and how soon a NaN is seen.
-
-All programs follow the same files at the same time: the daemon with its store, `nanwatch tail --json`, `tail -F`, and
-a bare watchdog observer that only takes the time. Once in the run a frame of each growing log turns NaN: awaited are
-the alert, the frame's own text behind `tail -F`, and watchdog's call about the file.
-"""
+"""What it costs to follow a thousand logs of which fifty grow ten times a second, beside `tail -F` and bare watchdog."""
 
 from __future__ import annotations
 
-import json
-import statistics
+import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.common import arguments, environment, machine, percentile, print_table, run_main
-from benchmarks.idle import Follower, settle, start, watch
+from benchmarks.common import BenchmarkError, arguments, machine, percentile, print_table, ratio, run_main, spread
 
-FILES, GROWING, RATE = 1000, 50, 10
-EPOCHS, BATCHES = 5, 50
+FILES, GROWING, HERTZ = 1000, 50, 10
+TICK = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+MARK = b"@"
 
-WATCHDOG = r"""
-import os, sys, threading, time
-from watchdog.events import FileSystemEventHandler
-from watchdog.observers import Observer
-
-class Handler(FileSystemEventHandler):
-    def on_modified(self, event):
-        os.write(1, b"%s %f\n" % (os.fsencode(event.src_path), time.time()))
-
-observer = Observer()
-observer.schedule(Handler(), sys.argv[1])
-observer.start()
-threading.Event().wait()
-"""
-
-Word = tuple[str, float]
-"""A log's name, and when (Unix seconds) a program spoke of it."""
+Seen = Callable[[bytes], None]
 
 
-def frame(epoch: int, batch: int, loss: str) -> bytes:
-    """A redraw of the tqdm bar of a custom trainer."""
-    share = 100 * batch // BATCHES
-    clock = f"[00:{batch:02d}<00:50, 1.00it/s, loss={loss}]"
-    return f"\rEpoch {epoch}/900: {share:3d}%|{'#' * (share // 10):10s}| {batch}/{BATCHES} {clock}".encode()
+# -- the programs, each in a process of its own: a line of times, in nanoseconds from write to notice, at the end
 
 
-def history() -> bytes:
-    """Five healthy epochs and the beginning of a sixth."""
-    epochs = [b"".join(frame(e, b, f"0.5{b:02d}") for b in range(1, BATCHES + 1)) for e in range(1, EPOCHS + 1)]
-    return b"\n".join(epochs) + b"\n" + frame(EPOCHS + 1, 1, "0.5")
+def ours(folder: str, seen: Seen) -> None:
+    """Our tailer, woken by our native wake."""
+    from nanwatch.model.frame import Chunk
+    from nanwatch.tail.tailer import Tailer
+    from nanwatch.tail.wake import NativeWake
+
+    tailer = Tailer([f"{folder}/*.log"], NativeWake(), recheck_s=10.0)
+    only: set[Path] | None = None
+    while True:
+        for _, item in tailer.poll(only):
+            if isinstance(item, Chunk):
+                seen(item.data)
+        only = tailer.wait(1.0)
 
 
-def alerts(out: IO[bytes]) -> Iterable[Word]:
-    """Yield the alerts of `nanwatch tail --json`."""
-    for line in out:
-        said = json.loads(line)
-        if said["rule"] == "nan_loss" and said["state"] == "firing":
-            yield Path(said["run"]).name, time.time()
+def bare(folder: str, seen: Seen) -> None:
+    """A watchdog observer whose callback does nothing but look at the clock: the floor of what we build upon."""
+    from watchdog.events import FileModifiedEvent, FileSystemEvent, FileSystemEventHandler
+    from watchdog.observers import Observer
+
+    del seen  # it does not read, so it cannot tell which write it was woken for
+    written = Path(folder, "written")
+
+    class Handler(FileSystemEventHandler):
+        def dispatch(self, event: FileSystemEvent) -> None:
+            DELAYS.append(time.time_ns() - os.stat(event.src_path).st_mtime_ns)  # noqa: PTH116
+
+    observer = Observer()
+    observer.schedule(Handler(), str(written.parent), event_filter=[FileModifiedEvent])
+    observer.start()
+    threading.Event().wait()
 
 
-def marks(out: IO[bytes]) -> Iterable[Word]:
-    """Yield the names that stand behind the NaN in what `tail -F` passes on."""
-    rest = b""
-    while data := out.read1(1 << 16):  # type: ignore[attr-defined]
-        *whole, rest = (rest + data).split(b"]")
-        for part in whole:
-            if b"nan, mark=" in part:
-                yield part.rpartition(b"mark=")[2].decode(), time.time()
+def tail_f(folder: str, seen: Seen) -> None:
+    """`tail -F` of the same files, read through a pipe; its reader is not counted."""
+    paths = sorted(map(str, Path(folder).glob("*.log")))
+    command = ["tail", "-q", "-n", "0", "-F", *paths]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        print(process.pid, flush=True)
+        assert process.stdout is not None
+        while data := os.read(process.stdout.fileno(), 1 << 16):
+            seen(data)
 
 
-def calls(out: IO[bytes]) -> Iterable[Word]:
-    """Yield the calls of the observer."""
-    for line in out:
-        path, _, at = line.decode().rpartition(" ")
-        yield Path(path).name, float(at)
+PROGRAMS = {"nanwatch": ours, "watchdog": bare, "tail -F": tail_f}
+DELAYS: list[int] = []
 
 
-class Listener:
-    """Takes down what a program says of the logs."""
-
-    def __init__(self, name: str, command: Sequence[str], words: Callable[[IO[bytes]], Iterable[Word]]) -> None:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
-        )
-        self.follower = Follower(name, process)
-        self._words: dict[str, list[float]] = {}
-        if process.stdout is not None:
-            threading.Thread(target=self._listen, args=(words(process.stdout),), daemon=True).start()
-
-    def _listen(self, words: Iterable[Word]) -> None:
-        for name, at in words:
-            self._words.setdefault(name, []).append(at)
-
-    def milliseconds(self, written: dict[str, float]) -> list[float]:
-        """Return how long after each write the first word about it came."""
-        found = [(at, [word for word in self._words.get(name, []) if word >= at]) for name, at in written.items()]
-        return [1000 * (min(words) - at) for at, words in found if words]
+def see(data: bytes) -> None:
+    """Note how old the writes in *data* are."""
+    now = time.time_ns()
+    for part in data.split(MARK)[1:]:
+        stamp = part.split(b"\n", 1)[0]
+        if len(stamp) == 19:
+            DELAYS.append(now - int(stamp))
 
 
-def grow(logs: Sequence[Path], seconds: float) -> dict[str, float]:
-    """Let the logs grow for so long; return when each one's NaN was written."""
-    files = [log.open("ab", buffering=0) for log in logs]
-    turns, written, begun = int(seconds * RATE), dict[str, float](), time.perf_counter()
-    for turn in range(turns):
-        epoch, batch = EPOCHS + 1 + turn // (BATCHES - 2), 2 + turn % (BATCHES - 2)
-        for number, file in enumerate(files):
-            is_bad = turn == 1 + number * (turns - 1) // len(files)
-            name = logs[number].name
-            if is_bad:
-                written[name] = time.time()
-            file.write(frame(epoch, batch, f"nan, mark={name}" if is_bad else f"0.5{turn % 90:02d}"))
-        time.sleep(max(0.0, begun + (turn + 1) / RATE - time.perf_counter()))
-    for file in files:
-        file.close()
-    return written
+def child(name: str, folder: str) -> None:
+    """Run one of the programs until standard input is closed, then print what it saw."""
+
+    def stop() -> None:
+        for line in sys.stdin:
+            if line == "from now\n":
+                DELAYS.clear()
+        print(*DELAYS, flush=True)
+        os._exit(0)
+
+    if name != "tail -F":
+        print(os.getpid(), flush=True)
+    threading.Thread(target=stop, daemon=True).start()
+    PROGRAMS[name](folder, see)
+
+
+# -- measuring
+
+
+@dataclass(slots=True)
+class Program:
+    """A program under way, and its figures, one a round."""
+
+    name: str
+    process: subprocess.Popen[str]
+    pid: int
+    cpu: list[float] = field(default_factory=list)  # per cent of one core
+    rss: list[float] = field(default_factory=list)  # MiB
+    descriptors: int = 0
+    delays: list[float] = field(default_factory=list)  # milliseconds
+
+    def ticks(self) -> int:
+        """User and system time used so far."""
+        return _stat(self.pid, 11) + _stat(self.pid, 12)
+
+
+def _stat(pid: int, index: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[index])
+
+
+def start(name: str, folder: str) -> Program:
+    """Start a program and wait until it says which process is to be measured."""
+    process = subprocess.Popen(
+        [sys.executable, __file__, "--child", name, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    return Program(name, process, int(process.stdout.readline()))
+
+
+def write(logs: Sequence[Path], seconds: float) -> int:
+    """Append to the logs in turn, evenly spread, and return how many lines were written."""
+    files = [os.open(log, os.O_WRONLY | os.O_APPEND) for log in logs]
+    begun, count = time.perf_counter(), 0
+    try:
+        while (due := count / (HERTZ * len(files))) < seconds:
+            time.sleep(max(0.0, begun + due - time.perf_counter()))
+            os.write(files[count % len(files)], b"epoch 1 loss 0.1 " + MARK + b"%d\n" % time.time_ns())
+            count += 1
+    finally:
+        for fd in files:
+            os.close(fd)
+    return count
+
+
+def measure(program: Program, logs: Sequence[Path], seconds: float) -> None:
+    """Let the logs grow for *seconds* under one program alone: the others would take its core."""
+    assert program.process.stdin is not None
+    assert program.process.stdout is not None
+    time.sleep(3 if program.name != "nanwatch" else 4)  # the first look, and until no time stamp is young
+    program.process.stdin.write("from now\n")
+    program.process.stdin.flush()
+    before, begun = program.ticks(), time.perf_counter()
+    written = write(logs, seconds)
+    time.sleep(0.5)
+    elapsed = time.perf_counter() - begun
+    program.cpu.append(100 * (program.ticks() - before) / TICK / elapsed)
+    program.rss.append(_stat(program.pid, 21) * PAGE / 2**20)
+    program.descriptors = len(os.listdir(f"/proc/{program.pid}/fd"))  # noqa: PTH208
+    program.process.stdin.close()
+    seen = [int(word) / 1e6 for word in program.process.stdout.readline().split()]
+    if program.name == "nanwatch" and len(seen) != written:
+        raise BenchmarkError(f"{written} lines were written, {len(seen)} were seen")
+    program.delays += seen
+
+
+def finish(program: Program) -> None:
+    """End what was started."""
+    program.process.kill()
+    program.process.wait()
+    if program.process.stdout is not None:
+        program.process.stdout.close()
+    if program.name == "tail -F":
+        subprocess.run(["kill", str(program.pid)], check=False, stderr=subprocess.DEVNULL)
+
+
+def rounds(folder: str, runs: int, seconds: float) -> dict[str, Program]:
+    """Measure the programs in turns; return their figures."""
+    logs = [Path(folder, f"run-{number:04}.log") for number in range(FILES)]
+    for log in logs:
+        log.write_bytes(b"epoch 0 loss 0.1\n")
+    found: dict[str, Program] = {}
+    for _ in range(runs):
+        for name in PROGRAMS:
+            program = start(name, folder)
+            try:
+                measure(program, logs[:: FILES // GROWING], seconds)
+            finally:
+                finish(program)
+            before = found.setdefault(name, program)
+            if before is not program:
+                before.cpu += program.cpu
+                before.rss += program.rss
+                before.delays += program.delays
+    return found
 
 
 def main() -> None:
     """Measure and print."""
-    args = arguments("The cost of following many logs of which some grow.", runs=1)
-    seconds = 5.0 if args.quick else 30.0
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place, "logs")
-        folder.mkdir()
-        logs = [folder / f"run-{i:04d}.log" for i in range(FILES)]
-        for log in logs:
-            log.write_bytes(history())
-        config = Path(place, "nanwatch.toml")
-        config.write_text("logs = ['logs/*.log']\n[daemon]\nstate = 'state'\n")
-        daemon = start("nanwatch daemon", [*args.command, "daemon", "--config", str(config)])
-        listeners = [
-            Listener("nanwatch tail --json", [*args.command, "tail", "--json", str(folder)], alerts),
-            Listener("tail -F", ["tail", "-q", "-n", "0", "-F", *map(str, logs)], marks),
-            Listener("bare watchdog observer", [sys.executable, "-c", WATCHDOG, str(folder)], calls),
-        ]
-        followers = [daemon, *(listener.follower for listener in listeners)]
-        try:
-            settle(followers)
-            watch(followers, seconds / 2)
-            thread = threading.Thread(target=watch, args=(followers, seconds))
-            thread.start()
-            written = grow(logs[:GROWING], seconds)
-            thread.join()
-            time.sleep(1)
-        finally:
-            for follower in followers:
-                follower.process.terminate()
-                follower.process.wait(10)
+    args = arguments("The cost of following growing logs.", runs=3)
+    if sys.platform != "linux":
+        raise BenchmarkError("needs /proc, so Linux")
+    seconds = 3.0 if args.quick else 10.0
+    with tempfile.TemporaryDirectory() as folder:
+        found = rounds(folder, 1 if args.quick else args.runs, seconds)
+    base, floor = found["tail -F"], found["watchdog"]
+    header = ["program", "min CPU %", "median", "max", "/ tail", "/ watchdog", "RSS MiB", "/ tail", "files open"]
+    header += ["median ms", "p99 ms"]
     rows = []
-    for follower, listener in zip(followers, [None, *listeners], strict=True):
-        times = listener.milliseconds(written) if listener is not None else []
-        latency = [f"{statistics.median(times):.1f}", f"{percentile(times, 0.99):.1f}"] if times else ["", ""]
-        seen = f"{len(times)}/{len(written)}" if listener is not None else ""
-        rows.append(
-            [
-                follower.name,
-                f"{follower.cpu[0]:.1f}",
-                f"{follower.cpu[1]:.1f}",
-                f"{follower.rss[1]:.1f}",
-                *latency,
-                seen,
-            ]
-        )
-    header = ["program", "idle CPU %", "CPU %", "RSS MiB", "median ms", "p99 ms", "NaN seen"]
-    title = f"{FILES} logs, {GROWING} of them growing {RATE} times a second for {seconds:.0f} s"
-    print_table(f"{title} ({machine()})", header, rows)
+    for program in found.values():
+        delays = [percentile(program.delays, share) if program.delays else 0.0 for share in (0.5, 0.99)]
+        row = [program.name, *spread(program.cpu, 1), ratio(program.cpu, base.cpu), ratio(program.cpu, floor.cpu)]
+        row += [spread(program.rss, 1)[1], ratio(program.rss, base.rss), str(program.descriptors)]
+        rows.append([*row, *(f"{delay:.2f}" for delay in delays)])
+    title = f"{FILES} logs, {GROWING} growing {HERTZ} times a second, {seconds:.0f} s a round ({machine()})"
+    print_table(title, header, rows)
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        child(*sys.argv[2:4])
     sys.exit(run_main(main))

@@ -126,13 +126,14 @@ class Service:
 
     def step(self, timeout: float = 0.0) -> None:
         """Wait up to *timeout* seconds for something new; take note of what it tells, and save it."""
+        asked = self._has_been_asked()
         for run, notice in self._watch.look(timeout):
             if isinstance(notice, Alert):
                 self._telling.take(run, notice, self._watch)
         if self._watch.clock_step:
             log.warning("the clock was set by %+.0f s, or the machine was suspended", self._watch.clock_step)
         steady = self._clock.steady()
-        if self._has_been_asked():
+        if self._has_been_asked() or asked:
             self._told_at = float("-inf")  # before a courier tells what somebody has just silenced
         if steady - self._told_at >= _TURN_S:
             self._told_at = steady

@@ -27,8 +27,8 @@ from nanwatch.clock import SystemClock
 from nanwatch.config import Config, Duration
 from nanwatch.configfile import load_config
 from nanwatch.configvalues import parse_duration, read_path
-from nanwatch.database import hold, holder
 from nanwatch.errors import NanwatchError, NothingToRead, UsageError
+from nanwatch.holding import hold, holder
 from nanwatch.model.alert import Silence
 from nanwatch.redaction import RedactingFormatter, Redactor
 from nanwatch.store import FILE, Store, open_store

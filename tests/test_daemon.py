@@ -23,6 +23,7 @@ from nanwatch.model.news import Message
 from nanwatch.notify.base import Outcome
 from nanwatch.notify.receivers import Destination
 from nanwatch.pipeline import LogPipeline, Notice
+from nanwatch.sqlitefile import connect
 from nanwatch.store import FILE, Store, open_store
 from nanwatch.tail.wake import ManualWake
 from tests.support.logs import bars, capture
@@ -619,7 +620,7 @@ def test_a_store_of_which_nothing_is_left_is_written_anew(running: Scene) -> Non
     database, path = running.service._store.database, running.folder / "state" / FILE
     database._db.close()
     path.write_bytes(b"no database here" * 1000)
-    database._db = database._connect()
+    database._db = connect(path)
     running.step(times=3)
     assert "set aside" in running.said[0]
     assert running.told() == FIRED

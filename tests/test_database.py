@@ -18,9 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from nanwatch import database
-from nanwatch.database import APPLICATION_ID, MIGRATIONS, SCHEMA, TABLES, Database, HeldByAnother, hold, holder
+from nanwatch import database, schema, sqlitefile
+from nanwatch.database import Database
 from nanwatch.errors import UsageError
+from nanwatch.holding import HeldByAnother, hold, holder
+from nanwatch.schema import APPLICATION_ID, MIGRATIONS, SCHEMA, TABLES
 from tests.support.command import ROOT, TIMEOUT
 
 PAGE = 4096
@@ -28,8 +30,9 @@ FILLER = "x" * 400
 PRELUDE = """
 import os, resource, sys
 from pathlib import Path
-from nanwatch import database
-from nanwatch.database import Database, hold, holder
+from nanwatch import database, schema, sqlitefile
+from nanwatch.database import Database
+from nanwatch.holding import hold, holder
 def say(*words): print(*words, flush=True)
 """
 
@@ -195,7 +198,7 @@ def test_an_older_schema_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch
         "ALTER TABLE fact ADD COLUMN note TEXT NOT NULL DEFAULT 'a;b';"
         "CREATE TRIGGER noted AFTER INSERT ON fact BEGIN UPDATE fact SET note = 'new;' WHERE name = new.name; END"
     )
-    monkeypatch.setattr(database, "MIGRATIONS", (SCHEMA, step, "CREATE TABLE further (a)"))
+    monkeypatch.setattr(schema, "MIGRATIONS", (SCHEMA, step, "CREATE TABLE further (a)"))
     with closing(Database(path)) as db:
         assert version(db) == 3
         db.write(lambda c: c.execute("INSERT INTO fact (name, value) VALUES ('new', '')"))
@@ -211,7 +214,7 @@ def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.
     with closing(Database(path)) as db:
         put(db, "old")
     before = path.read_bytes()
-    monkeypatch.setattr(database, "MIGRATIONS", (SCHEMA, "CREATE TABLE further (a)", f"DROP TABLE log;{fault}"))
+    monkeypatch.setattr(schema, "MIGRATIONS", (SCHEMA, "CREATE TABLE further (a)", f"DROP TABLE log;{fault}"))
     with pytest.raises(UsageError, match=r"nanwatch\.db: ") as told:
         Database(path)
     assert "\n" not in str(told.value)
@@ -360,7 +363,7 @@ def test_damage_that_shows_later_is_survived(path: Path, said: list[str], act: s
 def test_damage_to_no_row_is_not_torn(path: Path) -> None:
     """Where every row could be saved, it is known who was told of what."""
     with closing(Database(path)) as db:
-        db.write(lambda c: c.execute("INSERT INTO log VALUES ('a', 'b', 'index me not', 1)"))
+        db.write(lambda c: c.execute("INSERT INTO log VALUES ('a', 'b', 'index me not', 1, '')"))
         db.write(lambda c: c.execute("INSERT INTO alert VALUES ('a', 'only indexed', 'r', 'firing', ?, 1)", (FILLER,)))
     with other(path) as raw:
         root = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'alert_by_log'").fetchone()[0]
@@ -413,7 +416,7 @@ def test_a_damaged_store_of_an_older_version_is_saved_and_migrated(path: Path, m
         written = many(db)
     damage(path, "row 01000xxx")
     step = "ALTER TABLE fact ADD COLUMN note TEXT NOT NULL DEFAULT 'none'"
-    monkeypatch.setattr(database, "MIGRATIONS", (SCHEMA, step))
+    monkeypatch.setattr(schema, "MIGRATIONS", (SCHEMA, step))
     with closing(Database(path)) as db:
         assert len(written) - 12 < len(names(db)) < len(written)
         assert db.read(lambda c: c.execute("SELECT DISTINCT note FROM fact").fetchall()) == [("none",)]
@@ -676,7 +679,7 @@ def test_a_store_in_memory_stays_there_while_the_file_is_in_use(
     path: Path, room: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An attempt to go back that fails changes nothing but the reason that is reported."""
-    monkeypatch.setattr(database, "_BUSY_S", 0.0)
+    monkeypatch.setattr(sqlitefile, "_BUSY_S", 0.0)
     with closing(Database(path)) as db:
         fill_up(db)
         put(db, "a", value=FILLER * 100)
@@ -829,6 +832,8 @@ def refusal(path: Path) -> str:
     """Return what somebody who is not root is told when he opens *path*."""
     script = """
 from nanwatch.errors import UsageError
+from nanwatch.holding import HeldByAnother, hold, holder
+from nanwatch.schema import APPLICATION_ID, MIGRATIONS, SCHEMA, TABLES
 if os.geteuid() == 0:
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
 try:
@@ -932,7 +937,7 @@ def test_a_store_that_is_in_use_for_too_long_is_not_set_aside(
     path: Path, monkeypatch: pytest.MonkeyPatch, network: bool
 ) -> None:
     """A file that another process does not let go of is an error, at the start and later, and stays where it is."""
-    monkeypatch.setattr(database, "_BUSY_S", 0.0)
+    monkeypatch.setattr(sqlitefile, "_BUSY_S", 0.0)
     with closing(Database(path, network=network)) as db:
         with other(path) as raw:
             raw.execute("BEGIN EXCLUSIVE")

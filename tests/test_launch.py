@@ -303,7 +303,7 @@ def test_pipe_into_a_command_on_a_terminal(tmp_path: Path) -> None:
     ("kill -SEGV $$", 139, "killed by signal 11 (SIGSEGV)"),
 ])  # fmt: skip
 def test_exit_code(tmp_path: Path, is_pty: bool, script: str, code: int, told: str) -> None:
-    """The exit code is the command's, or tells the signal as a shell does; the log says it, stderr unless all is well."""
+    """The exit code is the command's, or tells the signal as a shell does; the log says it, stderr if it is not 0."""
     result, log = launch(tmp_path, "sh", "-c", f"ulimit -c 0; echo out; {script}", use_pty=is_pty)
     assert result.returncode == code
     assert result.stdout == body(log) == b"out\n"
@@ -641,6 +641,7 @@ def test_full_disk_under_the_log(tmp_path: Path) -> None:
     assert told[1:] == [
         "nanwatch: x.log: File too large: output is missing there; the command goes on",
         f"nanwatch: x.log: {len(expected) - 4096:,} bytes could not be written",
+        "nanwatch: ended: exit code 3 after 0 s",
     ]
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from nanwatch.model.news import AlertFacts
-from nanwatch.model.words import duration, printable, spoken_duration
+from nanwatch.model.words import duration, plural, printable, spoken_duration
 from nanwatch.notify.amounts import number
 from nanwatch.notify.phrases import pace
 
@@ -18,7 +18,8 @@ _NUMBER = re.compile(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?!\w)")
 
 
 def _seconds(value: Value) -> str:
-    return number(value) if isinstance(value, str) else duration(value)
+    """Return a span of time; nothing of less than a second."""
+    return number(value) if isinstance(value, str) else "" if value < 1 else duration(value)
 
 
 def _percent(value: Value) -> str:
@@ -45,8 +46,17 @@ def _count(value: Value) -> str:
     return number(value) if value else ""
 
 
+def _several(value: Value) -> str:
+    """Return nothing of what happened once: that it happened is the alert."""
+    return number(value) if isinstance(value, str) or value > 1 else ""
+
+
 def _batches(value: Value) -> str:
-    return f"{number(value)} batches"
+    return number(value) if isinstance(value, str) else plural(value, "batch", "batches")
+
+
+def _epochs(value: Value) -> str:
+    return number(value) if isinstance(value, str) else plural(value, "epoch")
 
 
 def _name(value: Value) -> str:
@@ -54,18 +64,14 @@ def _name(value: Value) -> str:
     return number(value, "")
 
 
-def _yes(value: Value) -> str:
-    return "yes" if value else "no"
-
-
 def _nothing(_: Value) -> str:
-    """Tell nothing of what only programs need."""
+    """Tell nothing of what every message tells in its own words."""
     return ""
 
 
 WORDS: dict[str, tuple[str, Callable[[Value], str]]] = {
-    "batches": ("for so many batches", number),
-    "batches_seen": ("batches seen", number),
+    "batches": ("for", _batches),
+    "batches_seen": ("batches seen", _count),
     "best": ("best so far", number),
     "best_epoch": ("best in epoch", number),
     "by_scaler": ("skipped by the loss scaler", _count),
@@ -73,7 +79,7 @@ WORDS: dict[str, tuple[str, Callable[[Value], str]]] = {
     "command": ("its command", number),
     "cpu_percent": ("CPU use", _percent),
     "epoch_seconds": ("time in this epoch", _seconds),
-    "epochs": ("for so many epochs", number),
+    "epochs": ("for", _epochs),
     "eta": ("time left", _seconds),
     "eta_seconds": ("time left", _seconds),
     "exit_code": ("exit code", _name),
@@ -81,22 +87,22 @@ WORDS: dict[str, tuple[str, Callable[[Value], str]]] = {
     "from_epoch": ("from epoch", number),
     "goal": ("goal", number),
     "grad_skips": ("steps skipped", _count),
-    "held_open": ("log held open by a process", _yes),
+    "held_open": ("", _nothing),
     "hoped": ("expected by the end", number),
     "kind": ("", _nothing),
     "last_clean_epoch": ("last clean epoch", number),
     "last_saved_epoch": ("last saved in epoch", number),
     "late_seconds": ("late by", _seconds),
     "longest_silence_seconds": ("longest healthy silence", _seconds),
-    "longest_streak": ("longest row without a finite loss", _batches),
+    "longest_streak": ("most in a row", _several),
     "loss": ("loss", number),
     "metric": ("metric", number),
     "nan_batches": ("NaN losses", _count),
     "onset_batch": ("first at batch", number),
     "patience_seconds": ("told after a silence of", _seconds),
     "peak_gb": ("peak", _memory),
-    "percent_of_best": ("share of its best", _percent),
-    "percent_of_epoch": ("epoch done", _percent),
+    "percent_of_best": ("worse than its best by", _percent),
+    "percent_of_epoch": ("", _nothing),
     "pid": ("process", _name),
     "progress": ("done", _share),
     "projected": ("expected by its end", number),
@@ -105,7 +111,7 @@ WORDS: dict[str, tuple[str, Callable[[Value], str]]] = {
     "silence_seconds": ("silent for", _seconds),
     "since_epoch": ("since epoch", number),
     "tightest_span": ("three NaN within", _batches),
-    "times": ("how often", number),
+    "times": ("how often", _several),
     "to": ("to", number),
     "to_epoch": ("to epoch", number),
     "train_loss": ("training loss", number),
@@ -117,8 +123,8 @@ WORDS: dict[str, tuple[str, Callable[[Value], str]]] = {
     "vram_gb": ("GPU memory", _memory),
 }  # fmt: skip
 """What the evidence of built-in rules and the fields of a user's own are called, and how their values are worded."""
-_DETAILS = frozenset({"batches", "by_scaler", "exit_code", "held_open", "longest_streak", "tightest_span"})
-"""What no message tells: the same number in it is another one."""
+_DETAILS = frozenset({"batches", "by_scaler", "epochs", "exit_code", "longest_streak", "tightest_span"})
+"""What the same number in a message does not tell, unless it is called the same there."""
 
 
 def evidence_rows(alert: AlertFacts) -> Iterator[tuple[str, str]]:
@@ -131,11 +137,12 @@ def evidence_rows(alert: AlertFacts) -> Iterator[tuple[str, str]]:
             continue
         words, worded = WORDS.get(name) or (printable(name).replace("_", " ")[:_LONGEST_NAME], number)
         text = worded(value)
-        if text and (name in _DETAILS or not _is_told(value, text, worded, alert.message)):
+        is_told = f"{words} {text}" in alert.message if name in _DETAILS else _says(alert.message, value, text, worded)
+        if text and not is_told:
             yield words, text
 
 
-def _is_told(value: Value, text: str, worded: Callable[[Value], str], message: str) -> bool:
+def _says(message: str, value: Value, text: str, worded: Callable[[Value], str]) -> bool:
     """Tell whether *message* says a value already: as a word, as a span of time, or as a number of so many digits."""
     if isinstance(value, str):
         return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", message) is not None

@@ -349,8 +349,10 @@ class Follower:
                 return old
         if left := self._left.pop(new.key, None):
             _is_at(new, left)
-        elif old := next((old for old in self._old if old.is_cut() and holds(new.fd, old.position())), None):
-            new.resume(old.position())  # it came back and was copy-truncated, all between two looks
+            return new
+        for position in [old.position() for old in self._old if old.is_cut()]:
+            if holds(new.fd, position):
+                new.resume(position)  # the old one came back and was copy-truncated, all between two looks
         return new
 
     def _is_held(self, key: FileKey) -> bool:

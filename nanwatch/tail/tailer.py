@@ -50,7 +50,7 @@ class Tailer:
         self._aliases: dict[Path, list[Follower]] = {}
         self._folders: set[Path] = set()
         self._found: list[Path] = []
-        self._scanned: float | None = None
+        self._has_scanned = False
         self._checked: float | None = None
         self._last: Path | None = None
         self._ended: set[Path] = set()
@@ -109,18 +109,19 @@ class Tailer:
             self._checked = self._clock.steady()
         fresh = self._rescan() if self._must_scan(only) else []
         chosen = self._followers.values() if only is None else [*self._behind(only), *fresh]
-        turns = deque((follower.path, follower.poll()) for follower in dict.fromkeys(chosen))
-        if self._last in (paths := [path for path, _ in turns]):
+        turns = deque((follower, follower.poll()) for follower in dict.fromkeys(chosen))
+        if self._last is not None and self._last in (paths := [follower.path for follower, _ in turns]):
             turns.rotate(-1 - paths.index(self._last))  # who stopped in the middle goes on with the next log
         while turns:
-            path, items = turns.popleft()
-            for item in items:
-                self._last = path
-                yield path, item
-                turns.append((path, items))
-                break
-            else:
-                self._ended.add(path)
+            follower, items = turns.popleft()
+            item = next(items, None)
+            if item is None:
+                self._ended.add(follower.path)
+                self._note_rotated(follower)
+                continue
+            self._last = follower.path
+            yield follower.path, item
+            turns.append((follower, items))
         self._last = None
 
     def close(self) -> None:
@@ -136,13 +137,11 @@ class Tailer:
         return 0.0 if since is None else self._recheck_s - (self._clock.steady() - since)
 
     def _must_scan(self, only: set[Path] | None) -> bool:
-        if only is None:
-            return self._left(self._scanned) <= 0
-        return self._scanned is None or not self._folders.isdisjoint(only)
+        return only is None or not self._has_scanned or not self._folders.isdisjoint(only)
 
     def _rescan(self) -> list[Follower]:
         """Look for logs again; return the followers of the new ones."""
-        self._scanned = self._clock.steady()
+        self._has_scanned = True
         found = self._discovery.scan()
         if found is self._found:
             self._forget(found)
@@ -169,13 +168,10 @@ class Tailer:
 
     def _forget(self, found: list[Path]) -> None:
         """Drop the logs that have been gone for long, with their descriptors, but not where they were left."""
-        now = self._clock.now()
+        now = self._clock.steady()
         for path in self._followers.keys() - set(found):
             if now - self._missing_since.setdefault(path, now) >= _FORGET_S:
-                follower = self._followers.pop(path)
-                follower.close()
-                if follower.position is not None:
-                    self._positions[path] = follower.position
+                self._let_go(self._followers.pop(path))
         for path in self._missing_since.keys() - (self._followers.keys() - set(found)):
             del self._missing_since[path]
 
@@ -185,6 +181,12 @@ class Tailer:
         follower.close()
         self._with_rotated.pop(follower, None)
         self._logs = [log for log in self._logs if log is not follower]
+
+    def _note_rotated(self, follower: Follower) -> None:
+        if follower.has_rotated_files:
+            self._with_rotated[follower] = None
+        else:
+            self._with_rotated.pop(follower, None)
 
     def _behind(self, only: set[Path]) -> Iterator[Follower]:
         """Yield the followers that reports about *only* may concern."""

@@ -146,12 +146,18 @@ class PollingWake(_Inbox):
 
 
 class NativeWake(_Inbox):
-    """Waits for the system's own events, through watchdog; raises ImportError where that is not installed."""
+    """Waits for the system's own events, through watchdog; raises ImportError where that is not installed.
+
+    As long as there are folders that send none, or for which the system has no watch left, it says at intervals to
+    look at everything, too, and `note` says why.
+    """
 
     kind: Kind = "native"
 
-    def __init__(self) -> None:
+    def __init__(self, *, interval: float = POLL_INTERVAL_S, polls_remote: bool = True) -> None:
         super().__init__()
+        self._interval, self._polls_remote = interval, polls_remote
+        self._next = time.monotonic() + interval
         from watchdog import events
         from watchdog.observers import Observer
 
@@ -176,10 +182,13 @@ class NativeWake(_Inbox):
 
     def watch(self, folders: set[Path]) -> None:
         """Watch *folders*; one that cannot be watched is noted and left to the periodic look."""
-        self.failure = None
+        self.failure, self.note = None, None
         for folder in self._watches.keys() - {f for f in folders if self._is_watched(f)}:
             self._observer.unschedule(self._watches.pop(folder)[0])
         for folder in sorted(folders - self._watches.keys()):
+            if self._polls_remote and (kind := remote_file_system(folder)):
+                self.note = f"some folders are only polled: {folder} is on {kind}, which sends no events"
+                continue
             try:
                 status = folder.stat()
                 self._deleted.discard(folder)
@@ -190,7 +199,18 @@ class NativeWake(_Inbox):
                 self.failure = error
                 continue
             self._watches[folder] = (watch, (status.st_dev, status.st_ino))
-        self.note = f"some folders are only polled: {_reason(self.failure)}" if self.failure else None
+        if self.failure is not None:
+            self.note = f"some folders are only polled: {_reason(self.failure)}"
+
+    def wait(self, timeout: float) -> set[Path] | None:
+        """Wait for reports; None at each interval while some folders are only polled."""
+        if self.note is None:
+            return super().wait(timeout)
+        reported = super().wait(max(0.0, min(timeout, self._next - time.monotonic())))
+        if time.monotonic() < self._next:
+            return reported
+        self._next = time.monotonic() + self._interval
+        return None
 
     def close(self) -> None:
         """Stop the observer's threads."""
@@ -242,7 +262,7 @@ def open_wake(
             if kind := remote_file_system(folder):
                 return PollingWake(interval, f"polling: {folder} is on {kind}, which sends no events")
     try:
-        wake = NativeWake()
+        wake = NativeWake(interval=interval, polls_remote=prefer == "auto")
     except ImportError:
         return PollingWake(interval, "polling: watchdog is not installed")
     except OSError as error:

@@ -220,16 +220,17 @@ def evidence_of(item: News) -> list[str]:
 @pytest.mark.parametrize(
     ("evidence", "told"),
     [
-        ({"longest_streak": 12, "by_scaler": 0}, ["longest row without a finite loss 12 batches"]),
-        ({"percent_of_best": 88.4321, "cpu_percent": 3.456}, ["share of its best 88 %", "CPU use 3.5 %"]),
+        ({"longest_streak": 12, "by_scaler": 0, "times": 1, "batches_seen": 0}, ["most in a row 12"]),
+        ({"batches": 1, "epochs": 2}, ["for 1 batch", "for 2 epochs"]),
+        ({"percent_of_best": 88.4321, "cpu_percent": 3.456}, ["worse than its best by 88 %", "CPU use 3.5 %"]),
         ({"rate": 4.12345, "usual_rate": 0.512345}, ["speed 4.12 it/s", "usual speed 1.95 s/it"]),
         ({"rate": 81234.5, "usual_rate": 12.0}, ["usual speed 12 it/s"]),
-        ({"patience_seconds": 7200, "held_open": 1}, ["told after a silence of 2 h", "log held open by a process yes"]),
+        ({"patience_seconds": 7200, "longest_silence_seconds": 0.4, "held_open": 1}, ["told after a silence of 2 h"]),
         ({"pid": 48121, "exit_code": 1, "kind": "exception"}, ["process 48121", "exit code 1"]),
         ({"peak_gb": 4.71234, "progress": 0.3}, ["peak 4.71 G", "done 30 %"]),
         ({"my_own_value": 0.123456, "name": "a_b"}, ["my own value 0.1235", "name a_b"]),
-        ({"rate": "fast", "silence": "long", "peak_gb": "much", "progress": "far"},
-         ["speed fast", "silent for long", "peak much", "done far"]),
+        ({"rate": "fast", "silence": "long", "peak_gb": "much", "progress": "far", "epochs": "few", "times": "often"},
+         ["speed fast", "silent for long", "peak much", "done far", "for few", "how often often"]),
         ({"cpu_percent": float("nan"), "rate": float("inf")}, ["CPU use nan"]),
     ],
 )  # fmt: skip
@@ -248,6 +249,9 @@ def test_evidence_is_in_words(evidence: dict[str, float | int | str | None], tol
         ("VRAM 4.2 -> 4.71 G (+0.51 G)", {"peak_gb": 4.71, "usual_gb": 4.2, "change_gb": 0.5101}, []),
         ("12.4 -> 4.1 batches/s", {"usual_rate": 12.3987, "rate": 4.1021}, []),
         ("3 NaN batches since epoch 3", {"tightest_span": 3}, ["three NaN within 3 batches"]),
+        ("5 -> 2 batches/s for 600 batches", {"batches": 600}, []),
+        ("crashed in epoch 2: exit code 1", {"exit_code": 1}, []),
+        ("crashed in epoch 1", {"exit_code": 1}, ["exit code 1"]),
         ("pid 48121 (python3) has exited", {"pid": 48121, "command": "python"}, ["its command python"]),
     ],
 )

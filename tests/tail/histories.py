@@ -278,7 +278,8 @@ class Consumer:
             self._newest, self._is_new = Stream(), True
 
     def _stream(self, chunk: Chunk) -> Stream:
-        left = self._late[-1:] if self._is_new and not self._is_late else []  # what was left just now is not what is back
+        # What was left just now is not what is back.
+        left = self._late[-1:] if self._is_new and not self._is_late else []
         fitting = [s for s in reversed(self._late) if s.end == chunk.offset and s not in left]
         known = next((s for s in fitting if is_begun_well(s.rest + chunk.data)), fitting[0] if fitting else None)
         if self._is_late:
@@ -517,7 +518,8 @@ class Histories(RuleBasedStateMachine):
         old = self.newest
         assert old is not None
         known = self.known.get(old)
-        if old is not self.current or known is None or len(known.data) < FINGERPRINT or not old.data.startswith(known.data):
+        is_read = old is self.current and known is not None and old.data.startswith(known.data)
+        if known is None or not is_read or len(known.data) < FINGERPRINT:
             self.may_repeat |= {int(number) for number in TOKEN.findall(old.data)}
         self.disk.copy(LOG, "copy")
         if keeps:
@@ -568,7 +570,7 @@ class Histories(RuleBasedStateMachine):
     def abandon_a_poll(self, items: int, restarts: bool) -> None:
         """The consumer stops in the middle, perhaps for good; the next look gives the rest."""
         played["abandoned poll"] += 1
-        polling = self.follower.poll()
+        polling: Any = self.follower.poll()
         for item in islice(polling, items):
             self.consumer.take(item)
         if restarts:
@@ -705,7 +707,8 @@ class Histories(RuleBasedStateMachine):
 def play(count: int, number: int) -> None:
     """Play *count* histories that follow from the seed *number*; raise AssertionError with the shortest that fails."""
     machine: Any = seed(number)(type("Histories", (Histories,), {}))
-    run_state_machine_as_test(machine, settings=settings(HISTORY, max_examples=count, database=None, report_multiple_bugs=False))
+    chosen = settings(HISTORY, max_examples=count, database=None, report_multiple_bugs=False)
+    run_state_machine_as_test(machine, settings=chosen)
 
 
 def main() -> None:

@@ -79,11 +79,52 @@ def test_reported_log_is_read_first(world: World) -> None:
     assert world.step() == [("a.log", Chunk(1, b"2"))]
 
 
-def test_clock_that_is_set_back(world: World) -> None:
-    """A clock that goes back does not stop the periodic look."""
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_clock_that_is_set(world: World, step: float) -> None:
+    """A clock that is set forward or back by an hour neither stops the periodic look nor hastens it."""
     world.write("a.log", b"1")
-    world.clock.advance(-500)
+    world.clock.step(step)
+    assert world.step() == []
+    world.clock.advance(2)
     assert world.step() == [("a.log", Chunk(0, b"1"))]
+    world.clock.step(-step)
+    world.write("a.log", b"2")
+    world.clock.advance(2)
+    assert world.step() == [("a.log", Chunk(1, b"2"))]
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_vanished_log_and_a_clock_that_is_set(world: World, step: float) -> None:
+    """A clock that is set has a vanished log forgotten neither too early nor never."""
+    log = world.write("a.log", b"1")
+    world.clock.advance(2)
+    world.step()
+    log.unlink()
+    world.clock.advance(2)
+    world.step()
+    world.clock.step(step)
+    world.clock.advance(590)
+    world.step()
+    assert [log.path.name for log in world.tailer.logs] == ["a.log"]
+    world.clock.advance(10)
+    world.step()
+    assert world.tailer.logs == []
+
+
+def test_log_that_comes_back_after_it_was_forgotten(world: World) -> None:
+    """A folder that was away for hours is read on where it was left: nothing is told twice."""
+    log = world.write("a.log", b"0123456789")
+    world.clock.advance(2)
+    world.step()
+    away = log.rename(world.folder.parent / "away")
+    for _ in range(2):
+        world.clock.advance(3600)
+        assert world.step() == []
+    assert world.tailer.logs == []
+    away.rename(log)
+    world.write("a.log", b"more")
+    world.clock.advance(2)
+    assert world.step() == [("a.log", Chunk(10, b"more"))]
 
 
 def test_logs_take_turns(world: World) -> None:
