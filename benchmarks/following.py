@@ -1,4 +1,4 @@
-"""What it costs to follow a thousand logs of which fifty grow ten times a second, beside `tail -F` and bare watchdog."""
+"""What it costs to follow 1,000 logs of which 50 grow ten times a second, beside `tail -F` and bare watchdog."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ MARK = b"@"
 Seen = Callable[[bytes], None]
 
 
-# -- the programs, each in a process of its own: a line of times, in nanoseconds from write to notice, at the end
+# -- the programs, each in a process of its own; at the end it prints the nanoseconds from each write to its notice,
+#    or which log was noticed when
 
 
 def ours(folder: str, seen: Seen) -> None:
@@ -47,15 +48,14 @@ def bare(folder: str, seen: Seen) -> None:
     from watchdog.events import FileModifiedEvent, FileSystemEvent, FileSystemEventHandler
     from watchdog.observers import Observer
 
-    del seen  # it does not read, so it cannot tell which write it was woken for
-    written = Path(folder, "written")
+    del seen  # it does not read: which write an event was for is found out afterwards
 
     class Handler(FileSystemEventHandler):
         def dispatch(self, event: FileSystemEvent) -> None:
-            DELAYS.append(time.time_ns() - os.stat(event.src_path).st_mtime_ns)  # noqa: PTH116
+            SEEN.append(f"{os.fsdecode(event.src_path)}={time.time_ns()}")
 
     observer = Observer()
-    observer.schedule(Handler(), str(written.parent), event_filter=[FileModifiedEvent])
+    observer.schedule(Handler(), folder, event_filter=[FileModifiedEvent])
     observer.start()
     threading.Event().wait()
 
@@ -72,7 +72,7 @@ def tail_f(folder: str, seen: Seen) -> None:
 
 
 PROGRAMS = {"nanwatch": ours, "watchdog": bare, "tail -F": tail_f}
-DELAYS: list[int] = []
+SEEN: list[object] = []
 
 
 def see(data: bytes) -> None:
@@ -81,7 +81,7 @@ def see(data: bytes) -> None:
     for part in data.split(MARK)[1:]:
         stamp = part.split(b"\n", 1)[0]
         if len(stamp) == 19:
-            DELAYS.append(now - int(stamp))
+            SEEN.append(now - int(stamp))
 
 
 def child(name: str, folder: str) -> None:
@@ -90,8 +90,8 @@ def child(name: str, folder: str) -> None:
     def stop() -> None:
         for line in sys.stdin:
             if line == "from now\n":
-                DELAYS.clear()
-        print(*DELAYS, flush=True)
+                SEEN.clear()
+        print(*SEEN, flush=True)
         os._exit(0)
 
     if name != "tail -F":
@@ -133,19 +133,33 @@ def start(name: str, folder: str) -> Program:
     return Program(name, process, int(process.stdout.readline()))
 
 
-def write(logs: Sequence[Path], seconds: float) -> int:
-    """Append to the logs in turn, evenly spread, and return how many lines were written."""
+def write(logs: Sequence[Path], seconds: float) -> list[tuple[str, int]]:
+    """Append to the logs in turn, evenly spread, and return which was written when."""
     files = [os.open(log, os.O_WRONLY | os.O_APPEND) for log in logs]
-    begun, count = time.perf_counter(), 0
+    begun = time.perf_counter()
+    written: list[tuple[str, int]] = []
     try:
-        while (due := count / (HERTZ * len(files))) < seconds:
+        while (due := len(written) / (HERTZ * len(files))) < seconds:
             time.sleep(max(0.0, begun + due - time.perf_counter()))
-            os.write(files[count % len(files)], b"epoch 1 loss 0.1 " + MARK + b"%d\n" % time.time_ns())
-            count += 1
+            number, now = len(written) % len(files), time.time_ns()
+            os.write(files[number], b"epoch 1 loss 0.1 " + MARK + b"%d\n" % now)
+            written.append((str(logs[number]), now))
     finally:
         for fd in files:
             os.close(fd)
-    return count
+    return written
+
+
+def delays(words: Sequence[str], written: Sequence[tuple[str, int]]) -> list[float]:
+    """Return the milliseconds from each write to its notice."""
+    if not words or "=" not in words[0]:
+        return [int(word) / 1e6 for word in words]
+    noticed: dict[str, list[int]] = {}
+    for word in words:
+        path, _, at = word.rpartition("=")
+        noticed.setdefault(path, []).append(int(at))
+    found = [next((t - at for t in noticed.get(path, ()) if t >= at), None) for path, at in written]
+    return [delay / 1e6 for delay in found if delay is not None]
 
 
 def measure(program: Program, logs: Sequence[Path], seconds: float) -> None:
@@ -163,9 +177,9 @@ def measure(program: Program, logs: Sequence[Path], seconds: float) -> None:
     program.rss.append(_stat(program.pid, 21) * PAGE / 2**20)
     program.descriptors = len(os.listdir(f"/proc/{program.pid}/fd"))  # noqa: PTH208
     program.process.stdin.close()
-    seen = [int(word) / 1e6 for word in program.process.stdout.readline().split()]
-    if program.name == "nanwatch" and len(seen) != written:
-        raise BenchmarkError(f"{written} lines were written, {len(seen)} were seen")
+    seen = delays(program.process.stdout.readline().split(), written)
+    if program.name == "nanwatch" and len(seen) != len(written):
+        raise BenchmarkError(f"{len(written)} lines were written, {len(seen)} were seen")
     program.delays += seen
 
 
@@ -213,10 +227,10 @@ def main() -> None:
     header += ["median ms", "p99 ms"]
     rows = []
     for program in found.values():
-        delays = [percentile(program.delays, share) if program.delays else 0.0 for share in (0.5, 0.99)]
+        latency = [percentile(program.delays, share) if program.delays else 0.0 for share in (0.5, 0.99)]
         row = [program.name, *spread(program.cpu, 1), ratio(program.cpu, base.cpu), ratio(program.cpu, floor.cpu)]
         row += [spread(program.rss, 1)[1], ratio(program.rss, base.rss), str(program.descriptors)]
-        rows.append([*row, *(f"{delay:.2f}" for delay in delays)])
+        rows.append([*row, *(f"{delay:.2f}" for delay in latency)])
     title = f"{FILES} logs, {GROWING} growing {HERTZ} times a second, {seconds:.0f} s a round ({machine()})"
     print_table(title, header, rows)
 

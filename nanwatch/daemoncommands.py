@@ -69,7 +69,7 @@ def status(arguments: argparse.Namespace) -> int:
         standing = Standing(
             folder=str(folder), holder=holder(folder), health=store.health(), alerts=store.alerts(), runs=store.runs(),
             silences=[s for s in store.silences() if s.silence.ends_at is None or s.silence.ends_at > now],
-            destinations=store.destinations(),
+            destinations=store.destinations(), receivers=tuple(r.name for r in config.receivers),
         )  # fmt: skip
     if arguments.json:
         print(json.dumps(service_json(standing, now)))

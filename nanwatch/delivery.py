@@ -111,7 +111,7 @@ class Courier:
             return min((w.due - now for w in kept), default=_LONGEST_PAUSE_S)
         limit = self._receiver.rate_limit
         sent = [at for at in self._store.sent_times(self.name, now - _HOUR_S) if at <= now]
-        critical = [w for w in due if w.due <= now and w.news.alert.severity == "critical" and not w.news.is_over]
+        critical = [w for w in due if w.due <= now and w.news.alert.severity == "critical" and _is_new(w)]
         room = room_at(sent, now, limit, bool(critical))
         if room > now:
             return min([room, *(w.due for w in kept if w.due > now)]) - now
@@ -346,3 +346,8 @@ def _is_urgent(news: News) -> bool:
 
 def _numbers(waiting: Sequence[Waiting]) -> list[int]:
     return [number for w in waiting for number in w.ids]
+
+
+def _is_new(waiting: Waiting) -> bool:
+    """Tell whether something has begun or goes on: not merely the end of what was told before."""
+    return not waiting.news.is_over or "first" in waiting.news.reasons

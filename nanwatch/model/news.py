@@ -85,7 +85,7 @@ class News:
 class Message:
     """One message to one destination. `key` stays the same however often it is sent.
 
-    `severity` is the worst of what it tells; `kind` is `resolved` when all of it is over.
+    `severity` is the worst of what it tells; `kind` is `resolved` when all of it is over and was told before.
     """
 
     key: str

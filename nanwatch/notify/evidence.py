@@ -55,10 +55,6 @@ def _batches(value: Value) -> str:
     return number(value) if isinstance(value, str) else plural(value, "batch", "batches")
 
 
-def _epochs(value: Value) -> str:
-    return number(value) if isinstance(value, str) else plural(value, "epoch")
-
-
 def _name(value: Value) -> str:
     """Return a number that is no amount, such as a process's: it is copied as it stands."""
     return number(value, "")
@@ -70,7 +66,7 @@ def _nothing(_: Value) -> str:
 
 
 WORDS: dict[str, tuple[str, Callable[[Value], str]]] = {
-    "batches": ("for", _batches),
+    "batches": ("batches", number),
     "batches_seen": ("batches seen", _count),
     "best": ("best so far", number),
     "best_epoch": ("best in epoch", number),
@@ -79,7 +75,7 @@ WORDS: dict[str, tuple[str, Callable[[Value], str]]] = {
     "command": ("its command", number),
     "cpu_percent": ("CPU use", _percent),
     "epoch_seconds": ("time in this epoch", _seconds),
-    "epochs": ("for", _epochs),
+    "epochs": ("epochs", number),
     "eta": ("time left", _seconds),
     "eta_seconds": ("time left", _seconds),
     "exit_code": ("exit code", _name),
@@ -123,7 +119,7 @@ WORDS: dict[str, tuple[str, Callable[[Value], str]]] = {
     "vram_gb": ("GPU memory", _memory),
 }  # fmt: skip
 """What the evidence of built-in rules and the fields of a user's own are called, and how their values are worded."""
-_DETAILS = frozenset({"batches", "by_scaler", "epochs", "exit_code", "longest_streak", "tightest_span"})
+_DETAILS = frozenset({"by_scaler", "exit_code", "longest_streak", "tightest_span"})
 """What the same number in a message does not tell, unless it is called the same there."""
 
 

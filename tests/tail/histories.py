@@ -278,9 +278,9 @@ class Consumer:
             self._newest, self._is_new = Stream(), True
 
     def _stream(self, chunk: Chunk) -> Stream:
-        # What was left just now is not what is back.
-        left = self._late[-1:] if self._is_new and not self._is_late else []
-        fitting = [s for s in reversed(self._late) if s.end == chunk.offset and s not in left]
+        fitting = [stream for stream in reversed(self._late) if stream.end == chunk.offset]
+        if self._is_new and not self._is_late and len(fitting) > 1 and fitting[0] is self._late[-1]:
+            del fitting[0]  # what was left just now is hardly what is back
         known = next((s for s in fitting if is_begun_well(s.rest + chunk.data)), fitting[0] if fitting else None)
         if self._is_late:
             if known is None:  # of a file of which nothing was read before, or which was copied and read on there
