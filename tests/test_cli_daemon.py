@@ -385,8 +385,11 @@ def test_people_speak_to_a_daemon_that_does_not_run(home: Path, heard: Lines, as
     idle = "nanwatch: no daemon is running: it will be taken up when one starts\n"
     assert ask("ack", alert(status(ask))["id"])[::2] == (0, idle)
     assert ask("silence", "--rule", "nan_*", "--forever")[1:] == (
-        "silence 1 holds until it is ended and matches 2 of the alerts that fire now; "
-        "end it with: nanwatch daemon unsilence 1\n", idle,
+        (
+            "silence 1 holds until it is ended and matches 2 of the alerts that fire now; "
+            "end it with: nanwatch daemon unsilence 1\n"
+        ),
+        idle,
     )  # fmt: skip
     assert ask("silence", "--all", "--until", "2999-12-24T08:00")[1].startswith("silence 2 holds until 2999-12-24 08:0")
     assert ask("unsilence", 2)[0] == 0

@@ -449,7 +449,7 @@ class Watcher:
                 firing = pipeline.firing
                 if firing:
                     alert = firing[step.which % len(firing)]
-                    assert pipeline.acknowledge(alert.id, None if step.back else now, now) is alert
+                    assert pipeline.acknowledge(alert.id, None if step.back else now, now or BEGIN) is alert
                 return iter(())
             case _:
                 growth = pipeline.feed(Chunk(step.offset, b""), now)

@@ -282,6 +282,59 @@ def test_a_log_that_is_forgotten_fires_no_more(store: Store) -> None:
     assert [alert.id for _, alert in store.alerts()] == ["a", "b"]
 
 
+def save_run(store: Store, run: str, *alerts: AlertFacts, log: str = LOG, current: bool = True) -> RunFacts:
+    """Save *alerts* of a run, which (with *current*) is the one that the log is in now."""
+    facts = run_facts(log, id=run)
+    store.save([saved_log(log, run=run)] if current else (), [facts], [(facts, alert) for alert in alerts], (), NOON)
+    return facts
+
+
+def test_alerts_of_a_former_run_fire_no_more(store: Store) -> None:
+    """When a log begins its next run, what fired in the run before is over; other logs are not concerned."""
+    save_run(store, "r1", alert_facts(id="former"))
+    save_run(store, "o1", alert_facts(id="other"), log="/other.log")
+    current = save_run(store, "r2", alert_facts(id="current"))
+    assert [alert.id for _, alert in store.alerts()] == ["other", "current"]
+    assert [alert.id for _, alert in store.alerts(firing=False)] == ["former", "other", "current"]
+    save_run(store, "r1", alert_facts(id="late"), current=False)
+    assert [alert.id for _, alert in store.alerts()] == ["other", "current", "late"]
+    store.save([saved_log(run="r2")], [current], (), (), NOON)
+    for opened in now_and_later(store):
+        assert [alert.id for _, alert in opened.alerts()] == ["other", "current"]
+
+
+def test_a_log_that_names_no_run_ends_no_alert(store: Store) -> None:
+    """As long as nobody knows which run a log is in, every alert of it fires on, and every run of it is current."""
+    runs = [save_run(store, name, alert_facts(id=name), current=False) for name in ("r1", "r2")]
+    store.save([saved_log()], (), (), (), NOON)
+    assert [alert.id for _, alert in store.alerts()] == ["r1", "r2"]
+    assert store.runs() == runs
+    assert store.logs() == [saved_log()]
+
+
+def test_only_the_current_run_of_a_log_is_asked_for(store: Store) -> None:
+    """`runs` gives one run of each log that names its run, and none of a log that is forgotten or not known."""
+    save_run(store, "r1")
+    second = save_run(store, "r2")
+    other = save_run(store, "r1 of other", log="/other.log")
+    save_run(store, "gone", log="/gone.log")
+    save_run(store, "unknown", log="/unknown.log", current=False)
+    store.forget(["/gone.log"])
+    for opened in now_and_later(store):
+        assert opened.runs() == [second, other]
+        assert [log.run for log in opened.logs()] == ["r2", "r1 of other"]
+
+
+@pytest.mark.parametrize("run", ["/runs/\udcff#2", "'; DROP TABLE run; #", "", "/r\0n"])
+def test_any_name_of_a_run_comes_back(store: Store, run: str) -> None:
+    """A run is named after its log, whose path may hold bytes that are no text."""
+    save_run(store, "former", alert_facts(id="former"))
+    current = save_run(store, run, alert_facts(id="current"))
+    assert store.logs() == [saved_log(run=run)]
+    assert current in store.runs()
+    assert "current" in [alert.id for _, alert in store.alerts()]
+
+
 # -- what people ask for
 
 
@@ -411,6 +464,42 @@ def test_destinations_are_tried_anew_after_a_change_of_settings(store: Store) ->
     assert [health.name for health in store.destinations()] == ["chat", "mail"]
 
 
+def test_exactly_the_destinations_of_the_config_are_known(store: Store) -> None:
+    """A destination is known from when the config names it until it does not; what became of its messages stays."""
+    assert store.known_destinations() == set()
+    store.set_destinations(["mail", "chat", "mail"])
+    assert store.known_destinations() == {"mail", "chat"}
+    assert store.destinations() == [DestinationHealth("chat"), DestinationHealth("mail")]
+    store.settle_news([], "sent", state("mail", failures=2, sent=3))
+    store.set_destinations(iter(["pager", "mail"]))
+    for opened in now_and_later(store):
+        assert opened.known_destinations() == {"mail", "pager"}
+        assert opened.destination("mail") == state("mail", failures=2, sent=3)
+        assert opened.destination("chat") == DestinationState(0, None, DestinationHealth("chat"))
+    with closing_store(store.database.path.parent) as opened:
+        opened.set_destinations([])
+        assert opened.known_destinations() == set()
+
+
+def test_a_destination_that_comes_back_is_new(store: Store) -> None:
+    """What became of messages to a destination that left the config is forgotten."""
+    store.set_destinations(["mail"])
+    store.settle_news([], "sent", state("mail", failures=2, sent=3))
+    store.set_destinations([])
+    store.set_destinations(["mail"])
+    assert store.destination("mail") == DestinationState(0, None, DestinationHealth("mail"))
+
+
+def test_a_change_of_destinations_is_all_or_nothing(store: Store) -> None:
+    """When a new destination cannot be written, those that left are still known."""
+    store.set_destinations(["mail"])
+    trigger = "CREATE TRIGGER fault BEFORE INSERT ON destination BEGIN SELECT RAISE(ABORT, 'made up'); END"
+    store.database.write(lambda db: db.execute(trigger))
+    with pytest.raises(sqlite3.IntegrityError, match="made up"):
+        store.set_destinations(["chat"])
+    assert store.known_destinations() == {"mail"}
+
+
 def test_how_the_daemon_fares_is_told(store: Store) -> None:
     """What the daemon last said about itself is what others read."""
     health = Health(pid=7, host="gpu-01", version="1", started_at=NOON, seen_at=NOON + 5, problems=("a", "b"))
@@ -418,6 +507,132 @@ def test_how_the_daemon_fares_is_told(store: Store) -> None:
     store.set_health(health)
     with closing_store(store.database.path.parent) as other:
         assert other.health() == health
+
+
+# -- what another version has left
+
+
+OTHERS = ["", "[]", "{}", "null", '{"~":"Other","v":[]}', '{"~":"Message","v":[1]}', '{"~":"RunFacts","v":[1]}']
+
+
+def spoil(store: Store, query: str, *values: object) -> None:
+    """Change rows as another version may have written them."""
+    store.database.write(lambda db: db.execute(query, values))
+
+
+def fill_outbox(store: Store) -> None:
+    """Let news 1 and 2 be in message 1, 3 in message 2, 4 wait, 5 be sent with message 3; alerts `a` to `e`."""
+    for name in "abcde":
+        save(store, alert_facts(id=name), news=[told(name)], log=f"/{name}.log")
+    form(store, 1, 2)
+    form(store, 3)
+    store.settle(form(store, 5), "sent", state(sent=1), NOON)
+
+
+def outbox(store: Store) -> list[tuple[int, int | None, str]]:
+    """Return the number, the delivery and the outcome of all news."""
+    return store.database.read(lambda db: db.execute("SELECT number, delivery, outcome FROM news").fetchall())
+
+
+OUTBOX = [(1, 1, "formed"), (2, 1, "formed"), (3, 2, "formed"), (4, None, "waiting"), (5, 3, "sent")]
+
+
+def content(store: Store) -> list[str]:
+    """Return every row of the file."""
+    return store.database.read(lambda db: list(db.iterdump()))
+
+
+def test_what_can_be_read_is_not_mended(store: Store) -> None:
+    """A store of this version is left as it is."""
+    assert store.mend() == (0, 0)
+    fill_outbox(store)
+    before = content(store)
+    assert store.mend() == (0, 0)
+    assert content(store) == before
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_a_message_of_another_version_is_made_anew(store: Store, text: str) -> None:
+    """Its news waits again, and the message is gone; other messages, other news and what was sent stay as they are."""
+    fill_outbox(store)
+    kept = store.pending("mail")[1]
+    spoil(store, "UPDATE delivery SET message = ? WHERE number = 1", text)
+    assert store.mend() == (1, 0)
+    assert outbox(store) == [(1, None, "waiting"), (2, None, "waiting"), *OUTBOX[2:]]
+    for opened in now_and_later(store):
+        assert opened.pending("mail") == [kept]
+        assert waiting(opened) == [("a", "first"), ("b", "first"), ("d", "first")]
+        assert opened.destination("mail").health.sent == 1
+        assert opened.mend() == (0, 0)
+    with closing_store(store.database.path.parent) as opened:
+        assert form(opened, 1, 2) == 4
+        assert [item.number for item in opened.pending("mail")] == [2, 4]
+
+
+def test_a_message_that_is_settled_is_not_made_anew(store: Store) -> None:
+    """What was sent is not sent again, though its text cannot be read any more."""
+    fill_outbox(store)
+    spoil(store, "UPDATE delivery SET message = '' WHERE number = 3")
+    before = content(store)
+    assert store.mend() == (0, 0)
+    assert content(store) == before
+
+
+@pytest.mark.parametrize(
+    "query", ["UPDATE alert SET facts = ? WHERE id = 'd'", "UPDATE run SET facts = ? WHERE log = '/d.log'"]
+)
+@pytest.mark.parametrize("text", OTHERS)
+def test_news_that_cannot_be_read_is_given_up(store: Store, query: str, text: str) -> None:
+    """News that waits, of an alert or a run of another version, is given up once, and only that."""
+    fill_outbox(store)
+    spoil(store, query, text)
+    assert store.mend() == (0, 1)
+    assert outbox(store) == [*OUTBOX[:3], (4, None, "given up"), OUTBOX[4]]
+    assert not store.was_told("mail", "d")
+    assert len(store.pending("mail")) == 2
+    assert store.mend() == (0, 0)
+
+
+@pytest.mark.parametrize("query", ["DELETE FROM alert WHERE id = 'd'", "DELETE FROM run WHERE log = '/d.log'"])
+def test_news_of_which_nothing_is_left_is_given_up(store: Store, query: str) -> None:
+    """News whose alert or run is missing would wait forever."""
+    fill_outbox(store)
+    spoil(store, query)
+    assert store.mend() == (0, 1)
+    assert outbox(store)[3] == (4, None, "given up")
+
+
+def test_a_message_that_can_be_read_needs_no_news(store: Store) -> None:
+    """A message is delivered though the alert that it tells of cannot be read any more, and nothing counts as lost."""
+    fill_outbox(store)
+    spoil(store, "UPDATE alert SET facts = '' WHERE id IN ('a', 'c', 'e')")
+    before = content(store)
+    assert store.mend() == (0, 0)
+    assert content(store) == before
+
+
+def test_of_a_message_that_is_lost_what_can_be_read_is_told(store: Store) -> None:
+    """Where neither a message nor some of its news can be read, the rest of its news waits again."""
+    fill_outbox(store)
+    spoil(store, "UPDATE delivery SET message = '' WHERE number < 3")
+    spoil(store, "UPDATE alert SET facts = '' WHERE id IN ('b', 'c')")
+    assert store.mend() == (2, 2)
+    assert outbox(store) == [(1, None, "waiting"), (2, None, "given up"), (3, None, "given up"), *OUTBOX[3:]]
+    assert store.pending("mail") == []
+    assert waiting(store) == [("a", "first"), ("d", "first")]
+    assert store.mend() == (0, 0)
+
+
+def test_mending_is_all_or_nothing(store: Store) -> None:
+    """When it cannot be done, nothing is changed, and the next attempt does it."""
+    fill_outbox(store)
+    spoil(store, "UPDATE delivery SET message = '' WHERE number = 1")
+    spoil(store, "CREATE TRIGGER fault BEFORE DELETE ON delivery BEGIN SELECT RAISE(ABORT, 'made up'); END")
+    with pytest.raises(sqlite3.IntegrityError, match="made up"):
+        store.mend()
+    assert outbox(store) == OUTBOX
+    spoil(store, "DROP TRIGGER fault")
+    assert store.mend() == (1, 0)
 
 
 # -- what is dropped
@@ -433,6 +648,28 @@ def test_what_was_settled_long_ago_is_dropped(store: Store) -> None:
     assert [count(store, name) for name in ("news", "delivery", "alert", "run")] == [1, 1, 1, 1]
     store.prune(NOON + 31 * DAY)
     assert [count(store, name) for name in ("news", "delivery", "alert", "run")] == [0, 0, 0, 0]
+
+
+def test_former_runs_are_dropped_with_their_alerts(store: Store) -> None:
+    """A run is kept while its log is in it or an alert of it is remembered; a log that names no run keeps all."""
+    save_run(store, "bare")
+    save_run(store, "told", alert_facts(id="a"))
+    current = save_run(store, "now")
+    save_run(store, "any 1", log="/any.log", current=False)
+    save_run(store, "any 2", log="/any.log", current=False)
+    store.save([saved_log("/any.log")], (), (), (), NOON)
+    save_run(store, "gone", log="/gone.log")
+    store.forget(["/gone.log"])
+
+    def kept() -> list[str]:
+        return store.database.read(lambda db: [name for (name,) in db.execute("SELECT id FROM run ORDER BY rowid")])
+
+    store.prune(NOON + DAY)
+    assert kept() == ["told", "now", "any 1", "any 2"]
+    store.prune(NOON + 31 * DAY)
+    assert kept() == ["now", "any 1", "any 2"]
+    assert store.runs()[0] == current
+    assert count(store, "alert") == 0
 
 
 def test_what_is_not_settled_is_never_dropped(store: Store) -> None:

@@ -113,7 +113,7 @@ class Follower:
         self._chunk_size = chunk_size
         self._clock = clock or SystemClock()
         self._grace_s = grace_s
-        self._room = room or Room()
+        self._room = Room() if room is None else room
         self._current: OpenFile | None = None
         self._old: list[OpenFile] = []
         self._left: dict[FileKey, Position] = {}  # rotated files that are not watched any more
