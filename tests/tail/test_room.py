@@ -81,8 +81,8 @@ def test_idle_logs_give_way(tmp_path: Path) -> None:
     for _ in range(2):
         assert [poll(follower) for follower in followers] == [[]] * 4
     assert len(room) == 2
-    with logs[0].open("ab") as log:
-        log.write(b"two\n")
+    with logs[0].open("ab") as file:
+        file.write(b"two\n")
     assert poll(followers[0]) == [b"two\n"]
     assert len(os.listdir("/dev/fd")) == before  # noqa: PTH208
     for follower in followers:
