@@ -9,7 +9,9 @@ times are not trusted (a second write in the same tick of the clock leaves them 
 
 *Rotation* (rename and create; a symlink that switches): the path leads to another file and the old one still
 exists. The old descriptor is read to its end, then whole files that came and went between two looks
-(`x.log.1` while we had what is now `x.log.2`), then the new file from 0.
+(`x.log.1` while we had what is now `x.log.2`), then the new file from 0. Where what was read last has no
+rotated name any more (deleted, compressed) those are meant that were written after it. A file that is back
+under the name (a link that switches back) goes on where it was left.
 
 *Late write.* A writer that was not told keeps writing to the renamed file. Its descriptor is kept until
 `grace_s` after its last byte, and dropped at once when the file has been deleted (or else its space would
@@ -20,12 +22,18 @@ stay occupied).
 it, as long as it is found under a rotated name. A writer that does not append leaves a hole of zeros in
 front; these are not handed out.
 
-*Replacement* (delete and recreate; a file moved over): another inode, the old one gone. If the new file holds
-what was read, and a full fingerprint of it, it is a grown copy and is continued.
+*Replacement* (delete and recreate; a file moved over): another inode, the old one gone.
+
+*A grown copy* is a new file that holds what was read, and a full fingerprint of it: it is continued, whether the
+old one is gone or lies beside it as a backup.
+
+*Without a descriptor.* Where few files may be open, idle logs are not. They are found again by path, inode and
+content, as after a restart; what is deleted unread meanwhile is lost.
 
 What flows: `Chunk`s, and a `Discontinuity` where the next chunk does not continue the last one.
 
-    ROTATED, TRUNCATED, REWRITTEN, REPLACED   a newer file, or the same from its start: offsets begin again
+    ROTATED, TRUNCATED, REWRITTEN, REPLACED   another file, or the same from its start: offsets begin again
+                                              (where it was left, if it is an older file that came back)
     LATE_WRITE                                the chunks that follow belong to a rotated file, at its offsets
     RETURNED                                  back to the newest file, at the offset where it was left
 
@@ -50,6 +58,7 @@ from nanwatch.clock import Clock, SystemClock
 from nanwatch.model.frame import Chunk, Discontinuity
 from nanwatch.tail.identity import (
     FileKey,
+    Place,
     Position,
     Verdict,
     find_copy,
@@ -83,6 +92,9 @@ _PHRASES = {
     errno.EMFILE: "too many open files",
     errno.ENFILE: "too many open files",
 }
+
+_PATIENCE = 20
+"""So often a file that is renamed under way is looked for."""
 
 _REMEMBERED = 16
 """So many rotated files that are not watched any more are known again when they come back."""
@@ -125,7 +137,8 @@ class Follower:
         try:
             if self._current is None and self._resume and self._resume.earlier:
                 self._watch_again(self._resume)
-            for old in list(self._old):
+            back = self._key() if self._old else None
+            for old in [old for old in self._old if old.key != back]:
                 yield from self._read_late(old)
             yield from self._read_newest(self._current or (yield from self._begin()))
             self.problem = None
@@ -247,8 +260,8 @@ class Follower:
     def _read_copies(self, file: OpenFile) -> Iterator[Item]:
         before = file.position()
         copy = find_copy(self.path, before, self._is_known, self._room)
-        here = find_moved(self.path, file.key)
-        missed = rotated_since(self.path, copy, before.mtime_ns, self._is_known, until=here)
+        anchor = copy.key if copy else None
+        missed = rotated_since(self.path, anchor, before.mtime_ns, self._is_known, until=file.key)
         with suppress(FileNotFoundError):
             if copy is not None:
                 rest = self._open(copy)
@@ -257,8 +270,8 @@ class Follower:
                     yield Discontinuity(RETURNED)
                 self._speaker = rest  # its bytes continue what was handed out
                 yield from self._read_whole(rest)
-            for path in missed:
-                lost = self._open(path)
+            for place in missed:
+                lost = self._open(place)
                 yield from self._announce(lost, ROTATED)
                 yield from self._read_whole(lost)
 
@@ -292,14 +305,18 @@ class Follower:
         if not is_rotated and (copy := self._open_copy(current.position())):
             self._take_over(copy, current, moved)
             yield from self._catch_up(copy)
-            moved = copy.path
-        missed = rotated_since(self.path, moved, seen_ns, lambda p, k: k == key or self._is_known(p, k))
-        yield from self._advance([*missed, self.path], REPLACED if gone and not moved and not missed else ROTATED)
+            current, moved = copy, copy.path
+        newest = Place(self.path, key)
+        anchor = current.key if moved else None
+        missed = rotated_since(
+            self.path, anchor, seen_ns, lambda place: place.key == key or self._is_known(place), until=key
+        )
+        yield from self._advance([*missed, newest], REPLACED if gone and not moved and not missed else ROTATED)
 
     def _open_grown_copy(self, position: Position) -> OpenFile | None:
         """Open the file behind the path if it is a grown copy of the one that was read up to *position*."""
         new = OpenFile(self.path, self._room)
-        if not self._is_known(self.path, new.key) and _is_at(new, position):
+        if not self._is_known(Place(self.path, new.key)) and _is_at(new, position):
             return new
         new.close()
         return None
@@ -323,13 +340,13 @@ class Follower:
         rest.resume(position)
         return rest
 
-    def _advance(self, paths: list[Path], reason: str) -> Generator[Item, None, OpenFile]:
-        """Read the files at *paths*, oldest first: each is the newest in its turn; return the last.
+    def _advance(self, places: list[Place], reason: str) -> Generator[Item, None, OpenFile]:
+        """Read the files at *places*, oldest first: each is the newest in its turn; return the last.
 
         Nothing is opened before its turn, so that a consumer that stops in the middle leaves no descriptor.
         """
-        for path in paths:
-            new = self._open(path)
+        for place in places:
+            new = self._open(place)
             if self._current is not None:
                 self._keep(self._current)
             self._current = new
@@ -338,13 +355,13 @@ class Follower:
             yield from self._catch_up(new)
         return new
 
-    def _open(self, path: Path) -> OpenFile:
-        """Open *path*: where it was left, if it was rotated away before and has come back."""
-        new = OpenFile(path, self._room, self.path)
+    def _open(self, place: Place) -> OpenFile:
+        """Open the file seen at *place*: where it was left, if it was rotated away before and has come back."""
+        new = self._open_seen(place)
         for old in self._old:
             if old.key == new.key:
                 self._old.remove(old)
-                old.path = path
+                old.path, old.status = new.path, new.status
                 new.close()
                 return old
         if left := self._left.pop(new.key, None):
@@ -355,13 +372,34 @@ class Follower:
                 new.resume(position)  # the old one came back and was copy-truncated, all between two looks
         return new
 
+    def _open_seen(self, place: Place) -> OpenFile:
+        path: Path | None = place.path
+        for _ in range(_PATIENCE):  # a rotation may be under way, and every name mean another file
+            if path is None:
+                break
+            with suppress(FileNotFoundError):
+                new = OpenFile(path, self._room, self.path)
+                if new.key == place.key:
+                    return new
+                new.close()
+            path = find_moved(self.path, place.key)
+        raise FileNotFoundError(errno.ENOENT, "")
+
     def _is_held(self, key: FileKey) -> bool:
         return any(file.key == key for file in self._files)
 
-    def _is_known(self, path: Path, key: FileKey) -> bool:
-        """Return whether the rotated file at *path* was read: its number alone may be that of a deleted one."""
-        left = self._left.get(key)
-        return self._is_held(key) or (left is not None and is_at(path, left, self._room))
+    def _is_known(self, place: Place) -> bool:
+        """Return whether the rotated file at *place* was read: its number alone may be that of a deleted one."""
+        left = self._left.get(place.key)
+        return self._is_held(place.key) or (left is not None and is_at(place, left, self._room))
+
+    def _key(self) -> FileKey | None:
+        """Return which file is behind the path now."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
     def _read_late(self, old: OpenFile) -> Iterator[Item]:
         now, steady = self._clock.now(), self._clock.steady()
@@ -392,7 +430,7 @@ class Follower:
         """Open the log; after a restart, find again what was read before it."""
         resume = self._resume
         if resume is None:
-            self._current = self._open(self.path)
+            self._current = OpenFile(self.path, self._room)
             return self._current
         found = self._find_again(resume)
         if found is not None:
@@ -408,15 +446,16 @@ class Follower:
         """Begin where nothing holds what was read: with what was rotated since, or else with what is there."""
         moved = find_moved(self.path, resume.key)
         rotated = moved if moved and rotated_from(moved.name) == self.path.name else None
-        path = rotated or self.path
-        status = path.stat()
-        missed = rotated_since(self.path, None, resume.mtime_ns, self._is_known, until=rotated)
-        missed = [candidate for candidate in missed if candidate != path]
+        status = (rotated or self.path).stat()
+        place = Place(rotated or self.path, (status.st_dev, status.st_ino))
+        missed = rotated_since(
+            self.path, None, resume.mtime_ns, lambda p: p.key == place.key or self._is_known(p), until=place.key
+        )
         reason = ROTATED if missed else REPLACED
-        if not missed and (status.st_dev, status.st_ino) == resume.key:
+        if not missed and place.key == resume.key:
             reason = TRUNCATED if status.st_size < resume.offset else REWRITTEN
         self._begun = self._begun or resume.offset > 0
-        return (yield from self._advance([*missed, path], reason))
+        return (yield from self._advance([*missed, place], reason))
 
     def _find_again(self, resume: Position) -> OpenFile | None:
         """Find the file that was read up to *resume*: here, under another name, or copied; in this order."""

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from nanwatch.tail.room import EXHAUSTED, Room
 
@@ -32,8 +32,19 @@ FINGERPRINT = 256
 FileKey = tuple[int, int]
 """Device and inode."""
 
-IsKnown = Callable[[Path, FileKey], bool]
+
+class Place(NamedTuple):
+    """Where a file was seen, and which one: the next rotation may give its name to another."""
+
+    path: Path
+    key: FileKey
+
+
+IsKnown = Callable[[Place], bool]
 """Tells whether a rotated file was read before."""
+
+_PATIENCE = 20
+"""So often a folder is listed again when names in it change under way."""
 
 _ROTATED = re.compile(
     r"(?P<base>.+?)[.\-_]"
@@ -152,26 +163,27 @@ def find_moved(path: Path, key: FileKey) -> Path | None:
     return None
 
 
-def find_copy(path: Path, position: Position, is_known: IsKnown, room: Room) -> Path | None:
+def find_copy(path: Path, position: Position, is_known: IsKnown, room: Room) -> Place | None:
     """Find the rotated copy that holds what was read up to *position*, and perhaps more (copy-truncate)."""
-    for candidate, status, _ in _rotated(path, is_known):
-        if status.st_size < position.offset or status.st_mtime_ns < position.mtime_ns:
+    for found in _rotated(path):
+        if found.size < position.offset or found.mtime_ns < position.mtime_ns or is_known(found.place):
             continue
-        if is_at(candidate, position, room):
-            return candidate
+        if is_at(found.place, position, room):
+            return found.place
     return None
 
 
-def is_at(path: Path, position: Position, room: Room) -> bool:
-    """Return whether both fingerprints of *position* are found in the file at *path*; False where it is unreadable."""
+def is_at(place: Place, position: Position, room: Room) -> bool:
+    """Return whether both fingerprints of *position* are found in the file at *place*; False where it is unreadable."""
     try:
-        fd = room.open(path)
+        fd = room.open(place.path)
     except OSError as error:
         if error.errno in EXHAUSTED:
             raise
         return False
     try:
-        return holds(fd, position)
+        status = os.fstat(fd)
+        return (status.st_dev, status.st_ino) == place.key and holds(fd, position)
     except OSError:
         return False
     finally:
@@ -179,41 +191,40 @@ def is_at(path: Path, position: Position, room: Room) -> bool:
 
 
 def rotated_since(
-    path: Path, anchor: Path | None, mtime_ns: int, is_known: IsKnown, until: Path | None = None
-) -> list[Path]:
-    """Return the files that came between *anchor* (where the old one is now) and *until*, oldest first.
+    path: Path, anchor: FileKey | None, mtime_ns: int, is_known: IsKnown, until: FileKey | None = None
+) -> list[Place]:
+    """Return the files that were rotated after *anchor* (the old one) and before *until*, oldest first.
 
-    *until* is where the newer one is now, if it was rotated away too; else it is the one at *path*.
+    Without *until* they came before the one at *path*, which must be known.
 
-    Two rotations between two looks leave a whole file that was never open. Without an anchor only the
-    modification time can tell it from history, so it must be later than *mtime_ns*.
+    Two rotations between two looks leave a whole file that was never open. Where the anchor has no rotated name
+    only the modification time can tell it from history, so it must be later than *mtime_ns*.
     """
-    anchor_age = _age(anchor.name) if anchor and rotated_from(anchor.name) == path.name else None
-    until_age = _age(until.name) if until and rotated_from(until.name) == path.name else None
-    found: list[tuple[int, Path]] = []
-    for candidate, status, age in _rotated(path, is_known):
-        if candidate == anchor:
-            continue
-        if anchor_age is not None and (anchor_age < 0) == (age < 0):
-            later = age > anchor_age  # not by time: the older one may have got a late write
+    rotated = sorted(_rotated(path), key=lambda found: found.age)
+    ages = {found.place.key: found.age for found in rotated}
+    anchor_age, until_age = (ages.get(key) if key else None for key in (anchor, until))
+    missed = []
+    for found in rotated:
+        if anchor_age is not None and (anchor_age < 0) == (found.age < 0):
+            later = found.age > anchor_age  # not by time: the older one may have got a late write
         else:
-            later = status.st_mtime_ns > mtime_ns
-        if later and (until_age is None or age < until_age):
-            found.append((age, candidate))
-    return [candidate for _, candidate in sorted(found)]
+            later = found.mtime_ns > mtime_ns
+        if later and found.place.key != anchor and (until_age is None or found.age < until_age):
+            missed.append(found.place)
+    return [place for place in missed if not is_known(place)]
 
 
-def _age(name: str) -> int | None:
-    """Return a number that grows towards the newest: -2 for `.2`, -1 for `.1`, 20260101 for a date."""
-    match = _ROTATED.fullmatch(name)
-    if match is None:
-        return None
-    digits = int(re.sub(r"\D", "", match["mark"]))
-    return -digits if len(match["mark"]) <= 3 else digits
+class _Rotated(NamedTuple):
+    """A rotated file; `age` grows towards the newest: -2 for `.2`, -1 for `.1`, 20260101 for a date."""
+
+    place: Place
+    age: int
+    size: int
+    mtime_ns: int
 
 
-def _rotated(path: Path, is_known: IsKnown) -> Iterator[tuple[Path, os.stat_result, int]]:
-    """Yield the readable files rotated from *path*, with their status and age, but those that are known."""
+def _rotated(path: Path) -> Iterator[_Rotated]:
+    """Yield the readable files rotated from *path*."""
     for entry in _neighbours(path):
         match = _ROTATED.fullmatch(entry.name) if entry.name.startswith(path.name) else None
         if match is None or match["base"] != path.name or match["packed"]:
@@ -222,18 +233,35 @@ def _rotated(path: Path, is_known: IsKnown) -> Iterator[tuple[Path, os.stat_resu
             status = entry.stat()
         except OSError:  # gone meanwhile
             continue
-        if stat.S_ISREG(status.st_mode) and not is_known(Path(entry.path), (status.st_dev, status.st_ino)):
-            yield Path(entry.path), status, _age(entry.name) or 0
+        if stat.S_ISREG(status.st_mode):
+            digits = int(re.sub(r"\D", "", match["mark"]))
+            age = -digits if len(match["mark"]) <= 3 else digits
+            place = Place(Path(entry.path), (status.st_dev, status.st_ino))
+            yield _Rotated(place, age, status.st_size, status.st_mtime_ns)
 
 
-def _neighbours(path: Path) -> Iterator[os.DirEntry[str]]:
+def _neighbours(path: Path) -> list[os.DirEntry[str]]:
+    """Return what is in the folder of *path*, and of what it links to: as it was at one time, between two renames."""
     folder, real = path.parent, Path(os.path.realpath(path)).parent
-    for place in [folder] if os.path.realpath(folder) == str(real) else [folder, real]:
+    places = [folder] if os.path.realpath(folder) == str(real) else [folder, real]
+    for _ in range(_PATIENCE):
+        found = _list(places)
+        for entry in found:
+            if entry.name.startswith(path.name):
+                with suppress(OSError):
+                    entry.stat()
+        if [(e.name, e.inode()) for e in found] == [(e.name, e.inode()) for e in _list(places)]:
+            break
+    return found
+
+
+def _list(folders: list[Path]) -> list[os.DirEntry[str]]:
+    found: list[os.DirEntry[str]] = []
+    for folder in folders:
         try:
-            with os.scandir(place) as entries:
-                found = list(entries)
+            with os.scandir(folder) as entries:
+                found += entries
         except OSError as error:
             if error.errno in EXHAUSTED:
                 raise  # it would look as if nothing were there
-            continue
-        yield from found
+    return found

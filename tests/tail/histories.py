@@ -64,14 +64,6 @@ def token(number: int) -> bytes:
     return f"{number:06}‹▏{'=' * (number % 7)}›\n".encode()
 
 
-def is_begun_well(data: bytes) -> bool:
-    """Return whether *data* begins with a token, or is the beginning of one."""
-    if not data[:6].isdigit():
-        return False
-    whole = token(int(data[:6]))
-    return len(data) < 6 or whole.startswith(data[: len(whole)])
-
-
 # -- the disk
 
 
@@ -90,6 +82,7 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.names: dict[str, File | str] = {}  # a string is what a link leads to
+        self.files: list[File] = []
         self._now = 1_700_000_000_000_000_000
 
     def at(self, name: str) -> File | None:
@@ -106,6 +99,7 @@ class Disk:
         file = self.at(name)
         if file is None:
             file = File()
+            self.files.append(file)
             self.names[self._target(name)] = file
         with (self.folder / name).open("ab") as real:
             real.write(data)
@@ -247,7 +241,8 @@ class Stream:
 class Consumer:
     """Puts the chunks together again by what the module of the follower promises."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: list[File]) -> None:
+        self._files = files
         self.arrived: list[int] = []
         self.fragments: list[bytes] = []
         self._newest = Stream()
@@ -281,7 +276,7 @@ class Consumer:
         fitting = [stream for stream in reversed(self._late) if stream.end == chunk.offset]
         if self._is_new and not self._is_late and len(fitting) > 1 and fitting[0] is self._late[-1]:
             del fitting[0]  # what was left just now is hardly what is back
-        known = next((s for s in fitting if is_begun_well(s.rest + chunk.data)), fitting[0] if fitting else None)
+        known = next((s for s in fitting if self._is_true(s, chunk)), fitting[0] if fitting else None)
         if self._is_late:
             if known is None:  # of a file of which nothing was read before, or which was copied and read on there
                 assert not chunk.offset or chunk.offset in self._ends, "a late write that continues nothing"
@@ -294,6 +289,11 @@ class Consumer:
         assert chunk.offset == self._newest.end, "a chunk that continues nothing"
         self._is_new = False
         return self._newest
+
+    def _is_true(self, stream: Stream, chunk: Chunk) -> bool:
+        """Return whether there is a file in which *chunk* follows the rest of *stream*: others may end there, too."""
+        data, begin = stream.rest + chunk.data, chunk.offset - len(stream.rest)
+        return any(file.data[begin : begin + len(data)] == data for file in self._files)
 
     def _cut(self, stream: Stream, data: bytes) -> None:
         stream.rest += data
@@ -325,7 +325,7 @@ class Histories(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory(prefix="nanwatch-histories-", dir=folder)
         self.disk = Disk(Path(self._folder.name))
         self.path = self.disk.folder / LOG
-        self.consumer = Consumer()
+        self.consumer = Consumer(self.disk.files)
         self.count = 0
         self.runs = 0
         self.origin: dict[int, File] = {}

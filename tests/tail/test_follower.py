@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from nanwatch.clock import ManualClock
 from nanwatch.model.frame import Chunk, Discontinuity
 from nanwatch.tail.discover import Discovery
 from nanwatch.tail.follower import LATE_WRITE, REPLACED, RETURNED, REWRITTEN, ROTATED, TRUNCATED, Follower
-from nanwatch.tail.identity import Position
+from nanwatch.tail.identity import Position, rotated_from
 
 FAR_FUTURE = 4e9
 """A clock so late that every file looks as if nobody had touched it for years."""
@@ -491,6 +492,119 @@ def test_rotated_file_is_dropped(log: Path, follower: Follower, clock: ManualClo
     old.unlink()
     take(follower)
     assert not follower.has_rotated_files
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_late_writes_and_a_clock_that_is_set(log: Path, follower: Follower, clock: ManualClock, step: float) -> None:
+    """A clock that is set ends the watch for late writes neither too early nor too late."""
+    append(log, b"one\n")
+    take(follower)
+    old = log.rename(log.with_name("train.log.1"))
+    append(log, b"two\n")
+    take(follower)
+    clock.step(step)
+    clock.advance(9)
+    append(old, b"late\n")
+    assert take(follower) == [LATE_WRITE, b"late\n"]
+    clock.step(-step)
+    clock.advance(10)
+    take(follower)
+    assert not follower.has_rotated_files
+
+
+def test_clock_behind_the_files(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file whose times lie in the future is not read again and again: two seconds without a change are enough."""
+    append(log, b"one\n")
+    clock = ManualClock(log.stat().st_mtime - 3600)
+    follower = Follower(log, clock=clock)
+    take(follower)
+    clock.advance(3)
+    take(follower)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", None)
+        assert take(follower) == []
+    append(log, b"two\n")
+    assert take(follower) == [b"two\n"]
+    follower.close()
+
+
+def test_link_that_switches_back(tmp_path: Path, clock: ManualClock) -> None:
+    """A file that is back under the name is read on where it was left, also long after and after a restart."""
+    first, second, link = tmp_path / "run-1.log", tmp_path / "run-2.log", tmp_path / "current"
+    append(first, b"one\n")
+    append(second, b"two\n")
+    link.symlink_to(first)
+    follower = Follower(link, clock=clock)
+    taken = take(follower)
+    for target, data in [(second, b"2"), (first, b"1"), (second, b"22"), (first, b"11")]:
+        link.unlink()
+        link.symlink_to(target)
+        append(target, data)
+        taken += take(follower)
+        clock.advance(3600)
+        take(follower)
+        follower = restarted(follower)
+    assert taken == [b"one\n", ROTATED, b"two\n2", ROTATED, b"1", ROTATED, b"22", ROTATED, b"11"]
+    follower.close()
+
+
+def test_copy_beside_a_backup(log: Path, follower: Follower) -> None:
+    """An editor that renames the log and writes a copy under its name causes nothing to be read twice."""
+    append(log, b"0123456789" * 30)
+    take(follower)
+    backup = log.rename(log.with_name("train.log~"))
+    append(log, backup.read_bytes() + b"more\n")
+    assert list(follower.poll()) == [Chunk(300, b"more\n")]
+
+
+def test_rotated_and_compressed_while_stopped(log: Path, follower: Follower) -> None:
+    """A whole file that came and went while stopped is read, though what was read before is compressed by then."""
+    append(log, b"one\n")
+    take(follower)
+    time_of_one = log.stat().st_mtime_ns
+    log.rename(log.with_name("train.log.2.gz")).write_bytes(b"packed")
+    append(log.with_name("train.log.1"), b"two\n")
+    os.utime(log.with_name("train.log.1"), ns=(time_of_one + 1, time_of_one + 1))
+    append(log, b"three\n")
+    log.with_name("train.log.2.gz").unlink()
+    assert take(restarted(follower)) == [ROTATED, b"two\n", ROTATED, b"three\n"]
+
+
+def test_disk_that_comes_back_as_another_device(log: Path, follower: Follower) -> None:
+    """A file with the same number on another device, as after a mount, goes on however little was read of it."""
+    append(log, b"one\n")
+    take(follower)
+    position = follower.position
+    assert position is not None
+    append(log, b"two\n")
+    again = Follower(log, replace(position, device=position.device + 1))
+    assert take(again) == [b"two\n"]
+    again.close()
+
+
+def test_consumer_that_stops_at_a_discontinuity(log: Path, follower: Follower) -> None:
+    """A consumer that goes after a discontinuity, without the bytes that follow, gets them at the next look."""
+    append(log, b"one\n")
+    take(follower)
+    old = log.rename(log.with_name("train.log.1"))
+    append(log, b"two\n")
+    take(follower)
+    append(old, b"late\n")
+    assert next(follower.poll()) == Discontinuity(LATE_WRITE)
+    assert take(follower) == [LATE_WRITE, b"late\n"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("x.log.1", "x.log.12", "x.log-20260101", "x.log-2026010112", "x.log-20260101-1767225600"),
+        *("x.log.2026-01", "x.log.2026-01-01", "x.log.2026-01-01_10", "x.log.2026-01-01_10-30"),
+        *("x.log.2026-01-01_10-30-59", "x.log.2026-01-01.gz", "x.log-20260101-101112"),
+    ],
+)
+def test_rotated_names(name: str) -> None:
+    """The names of logrotate and of Python's handlers lead back to the log."""
+    assert rotated_from(name) == "x.log"
 
 
 def test_what_is_known_of_the_file(log: Path, clock: ManualClock) -> None:

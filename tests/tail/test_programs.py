@@ -183,6 +183,8 @@ def test_rotating_file_handler_at_full_speed(log: Path) -> None:
     """A hundred rotations by RotatingFileHandler, while it is followed: each line arrives once, in order."""
     tailer = Tailer([log], NativeWake(), recheck_s=0.2)
     data, end = b"", time.monotonic() + LIMIT_S
+    log.touch()
+    assert list(tailer.poll()) == []
     with subprocess.Popen([sys.executable, "-c", WRITES, str(log)]) as trainer:
         while not data.endswith(b" 2999\n"):
             assert time.monotonic() < end
@@ -197,9 +199,9 @@ def test_rotating_file_handler_at_full_speed(log: Path) -> None:
 @pytest.mark.parametrize("when", ["S", "H", "D", "MIDNIGHT"])
 def test_timed_rotating_file_handler(log: Path, reader: Reader, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rotation by time, in every unit that it knows: each line arrives once, looked at or not in between."""
+    now = 1_790_000_000.0
     clock = SimpleNamespace(**{**vars(time), "time": lambda: now})
     monkeypatch.setattr(logging.handlers, "time", clock)
-    now = 1_790_000_000.0
     write(log, -1)
     os.utime(log, (now, now))
     handler = logging.handlers.TimedRotatingFileHandler(log, when=when)
@@ -314,7 +316,8 @@ def write_all(fd: int, data: bytes, code: int) -> tuple[int, bytes]:
         try:
             count += os.write(fd, data[count:])
         except OSError as error:
-            assert error.errno == code
+            if error.errno != code:
+                raise
             break
     return count, data[count:]
 

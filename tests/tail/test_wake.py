@@ -219,3 +219,49 @@ tmpfs /over tmpfs rw 0 0
 """
     monkeypatch.setattr(wake_module, "_mounts", lambda: mounts)
     assert remote_file_system(Path(path)) == kind
+
+
+def test_later_exhaustion_is_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as a folder could not be watched, everything is looked at at intervals, and no longer."""
+    from watchdog.observers.api import BaseObserver
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "")
+
+    wake = NativeWake(interval=0.02)
+    wake.watch(set())
+    assert wake.wait(0.05) == set()
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseObserver, "schedule", refuse)
+        wake.watch({tmp_path})
+    assert "inotify instances are exhausted" in (wake.note or "")
+    assert wake.wait(LIMIT_S) is None
+    wake.watch({tmp_path})
+    assert wake.note is None
+    while wake.wait(0.05):
+        pass
+    assert wake.wait(0.05) == set()
+    (tmp_path / "a.log").touch()
+    wait_for(wake, tmp_path / "a.log")
+    wake.close()
+
+
+def test_later_network_folder_is_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder on NFS that appears later is polled, which is said; the local ones are watched as before."""
+    local, remote = tmp_path / "local", tmp_path / "remote"
+    local.mkdir()
+    remote.mkdir()
+    monkeypatch.setattr(wake_module, "_mounts", lambda: f"server:/x {remote} nfs4 rw 0 0\n")
+    wake = open_wake({local}, interval=0.02)
+    assert (wake.kind, wake.note) == ("native", None)
+    wake.watch({local, remote})
+    assert wake.note == f"some folders are only polled: {remote} is on nfs4, which sends no events"
+    assert wake.wait(LIMIT_S) is None
+    (local / "a.log").touch()
+    end, reported = time.monotonic() + LIMIT_S, set[Path]()
+    while local / "a.log" not in reported:
+        assert time.monotonic() < end
+        reported |= wake.wait(0.5) or set()
+    wake.watch({local})
+    assert wake.note is None
+    wake.close()
