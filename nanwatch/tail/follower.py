@@ -129,6 +129,7 @@ class Follower:
         self._current: OpenFile | None = None
         self._old: list[OpenFile] = []
         self._left: dict[FileKey, Position] = {}  # rotated files that are not watched any more
+        self._cut: list[Position] = []  # deleted files that had been truncated before: a copy may be left
         self._speaker: OpenFile | None = None  # the file of the last chunk
         self._begun = False  # whether something was handed out since the last new beginning
 
@@ -142,6 +143,7 @@ class Follower:
                 yield from self._read_late(old)
             yield from self._read_newest(self._current or (yield from self._begin()))
             self.problem = None
+            self._cut.clear()
         except OSError as error:
             self.problem = _PHRASES.get(error.errno or 0) or (error.strerror or "cannot be read").lower()
             if error.errno in EXHAUSTED:
@@ -316,7 +318,8 @@ class Follower:
     def _open_grown_copy(self, position: Position) -> OpenFile | None:
         """Open the file behind the path if it is a grown copy of the one that was read up to *position*."""
         new = OpenFile(self.path, self._room)
-        if not self._is_known(Place(self.path, new.key)) and _is_at(new, position):
+        if not self._is_held(new.key) and _is_at(new, position):
+            self._left.pop(new.key, None)  # of a deleted one that had the same number
             return new
         new.close()
         return None
@@ -367,7 +370,7 @@ class Follower:
         if left := self._left.pop(new.key, None):
             _is_at(new, left)
             return new
-        for position in [old.position() for old in self._old if old.is_cut()]:
+        for position in [*self._cut, *(old.position() for old in self._old if old.is_cut())]:
             if holds(new.fd, position):
                 new.resume(position)  # the old one came back and was copy-truncated, all between two looks
         return new
@@ -416,6 +419,8 @@ class Follower:
                 raise
             old.deadline = steady  # what cannot be read any more is not waited for
         deleted = old.status.st_nlink == 0
+        if deleted and old.offset and old.is_cut():
+            self._cut.append(old.position())
         if deleted or steady >= old.deadline:
             self._old.remove(old)
             old.close()
