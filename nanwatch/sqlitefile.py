@@ -21,7 +21,7 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal")
 def connect(path: Path | None, mode: str = "rw") -> sqlite3.Connection:
     """Connect to the file at *path*, or (with None) to memory."""
     address = ":memory:" if path is None else f"{path.absolute().as_uri()}?mode={mode}"
-    db = sqlite3.connect(address, _BUSY_S, isolation_level=None, check_same_thread=False, uri=True)
+    db = sqlite3.connect(address, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, uri=True)
     db.text_factory = lambda data: data.decode(errors="replace")  # a damaged text must not hide the rows beside it
     return db
 

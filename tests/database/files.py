@@ -100,7 +100,7 @@ def overwrite(path: Path, page: int) -> None:
 
 def other(path: Path) -> closing[sqlite3.Connection]:
     """Connect to the file as another process does."""
-    return closing(sqlite3.connect(path, 5.0, isolation_level=None, check_same_thread=False))
+    return closing(sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False))
 
 
 @contextmanager

@@ -313,6 +313,7 @@ def open_folder() -> Iterator[Path]:
 def refusal(path: Path) -> str:
     """Return what somebody who is not root is told when he opens *path*."""
     script = """
+import urllib.parse  # what pathlib loads late, and nobody else may read
 from nanwatch.errors import UsageError
 if os.geteuid() == 0:
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
