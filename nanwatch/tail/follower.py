@@ -370,10 +370,18 @@ class Follower:
         if left := self._left.pop(new.key, None):
             _is_at(new, left)
             return new
-        for position in [*self._cut, *(old.position() for old in self._old if old.is_cut())]:
+        for position in self._truncated():
             if holds(new.fd, position):
                 new.resume(position)  # the old one came back and was copy-truncated, all between two looks
         return new
+
+    def _truncated(self) -> Iterator[Position]:
+        """Yield where rotated files were left that do not hold that any more: a copy of them may."""
+        yield from self._cut
+        yield from (old.position() for old in self._old if old.is_cut())
+        for position in self._resume.earlier if self._resume else ():
+            if position.offset and find_moved(self.path, position.key):
+                yield position
 
     def _open_seen(self, place: Place) -> OpenFile:
         path: Path | None = place.path
@@ -392,9 +400,12 @@ class Follower:
         return any(file.key == key for file in self._files)
 
     def _is_known(self, place: Place) -> bool:
-        """Return whether the rotated file at *place* was read: its number alone may be that of a deleted one."""
+        """Return whether the rotated file at *place* was read and is what it was; its number alone proves nothing."""
+        for file in self._files:
+            if file.key == place.key:
+                return file is self._current or not file.is_cut()
         left = self._left.get(place.key)
-        return self._is_held(place.key) or (left is not None and is_at(place, left, self._room))
+        return left is not None and is_at(place, left, self._room)
 
     def _key(self) -> FileKey | None:
         """Return which file is behind the path now."""
