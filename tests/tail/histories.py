@@ -286,6 +286,8 @@ class Consumer:
         if self._is_new and known is not None and chunk.offset:  # an older file is back under the name
             self._late.remove(known)
             self._newest = known
+        elif self._is_new and chunk.offset in self._ends:  # one that was copied and read on in its copy is back
+            self._newest = Stream(chunk.offset)
         assert chunk.offset == self._newest.end, "a chunk that continues nothing"
         self._is_new = False
         return self._newest
