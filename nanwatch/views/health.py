@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from nanwatch.model.alert import SEVERITIES, Alert
-from nanwatch.model.run import Epoch, Evaluation, Run, Status
+from nanwatch.model.run import Epoch, Evaluation, Run
+from nanwatch.model.snapshot import RunView as RunView
 from nanwatch.rules.words import clean_before, loss_row, place
 from nanwatch.views.contract import health_of
 from nanwatch.views.words import age, clean, number, plural, whole_percent
@@ -26,16 +26,6 @@ _COLLAPSE = 0.5
 _EXPLOSION = 10.0
 _DECLINE = 3
 _FAR_FROM_BEST = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class RunView:
-    """A run as a face is given it; *silence* is in seconds since the log last grew, None if unknown."""
-
-    run: Run
-    alerts: list[Alert]
-    status: Status
-    silence: float | None
 
 
 def health(view: RunView) -> Health:

@@ -10,7 +10,11 @@ from rich.cells import cell_len
 
 from nanwatch.views.words import Glyphs, cut_end, cut_middle, pad, wrap
 
-Role = Literal["", "title", "critical", "warning", "running", "finished", "quiet"]
+Role = Literal[
+    "", "title", "critical", "warning", "running", "finished", "quiet",
+    "series1", "series2", "series3", "series4", "series5", "series6", "chosen",
+]  # fmt: skip
+"""What a text means; the dashboard draws curves in the series' own."""
 
 _COLORS: dict[Role, str] = {
     "title": "1", "critical": "1;31", "warning": "33", "running": "36", "finished": "32", "quiet": "2",

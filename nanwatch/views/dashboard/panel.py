@@ -1,0 +1,30 @@
+"""What a tab of a run is: it is shown snapshots, and tells which keys it understands."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from nanwatch.model.snapshot import Snapshot
+from nanwatch.views.words import ASCII, UNICODE, Glyphs
+
+
+class Key(NamedTuple):
+    """A key and, in a word or two, what it does here; the first ones stand in the bottom line, all in the help."""
+
+    key: str
+    does: str
+
+
+class Panel(Protocol):
+    """A tab of a run."""
+
+    KEYS: tuple[Key, ...]
+
+    def show_run(self, snapshot: Snapshot, now: float) -> None:
+        """Show *snapshot* as it is at *now* (Unix seconds); called only while the panel is seen."""
+        ...
+
+
+def glyphs_of(is_ascii: bool) -> Glyphs:
+    """Return the signs that the terminal can show."""
+    return ASCII if is_ascii else UNICODE
