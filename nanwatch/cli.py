@@ -41,13 +41,18 @@ def build_parser(asked: str | None = None) -> argparse.ArgumentParser:
     summary.add_argument("--color", action="store_true", help="colours although it is no terminal (watch -c)")
     summary.add_argument("--ascii", action="store_true", help="no Unicode signs")
 
-    tail = commands.add_parser("tail", help="follow logs: a line for each change")
+    tail = commands.add_parser("tail", help="follow logs: on a dashboard, or a line for each change")
     _add_logs(tail, "log files, globs, folders, or - for standard input")
     lines = tail.add_mutually_exclusive_group()
-    lines.add_argument("--plain", action="store_true", help="lines of text")
+    lines.add_argument("--plain", action="store_true", help="lines of text, as where stdout is no terminal")
     lines.add_argument("--json", action="store_true", help="JSON lines: alerts as their state changes")
     tail.add_argument("--events", action="store_true", help="with --json: every event too")
     tail.add_argument("--poll", action="store_true", help="look every second instead of waiting for events")
+    tail.add_argument(
+        "--serve", metavar="HOST:PORT", nargs="?", const="", help="the dashboard in a browser (default: 127.0.0.1:8000)"
+    )
+    tail.add_argument("--theme", metavar="NAME", help="dark, light, contrast, ansi, or one of Textual's")
+    tail.add_argument("--ascii", action="store_true", help="no Unicode signs on the dashboard")
 
     replay = commands.add_parser("replay", help="the alerts that the rules raise, in the order of the log")
     _add_logs(replay, "log files", "+")

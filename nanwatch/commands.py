@@ -6,50 +6,47 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanwatch.config import Config
 from nanwatch.configfile import load_config
+from nanwatch.console import config_of, folder_of, hint, print_notice, progress_line, say
 from nanwatch.errors import NothingToRead, UsageError
 from nanwatch.model.alert import Alert
 from nanwatch.reading import LogReading, problem_of, read_log
 from nanwatch.tail.discover import Discovery
-from nanwatch.views.terminal import Progress, has_color, is_unicode, printable, size
+from nanwatch.views.terminal import Progress, has_color, is_unicode, size
 
 _SAFETY_NET, _POLLED = 10.0, 2.0
 """Seconds after which every log is looked at anyway, where events wake us and where they cannot."""
 
 if TYPE_CHECKING:
-    from nanwatch.model.event import Event
-    from nanwatch.model.run import Run
     from nanwatch.pipeline import Notice
-    from nanwatch.views.plain import PlainLines
     from nanwatch.views.timeline import Timeline
-    from nanwatch.watch import PipeWatch, Watch
 
 
 def summary(arguments: argparse.Namespace) -> int:
     """Print the one-shot summary."""
-    config = _config(arguments)
+    config = config_of(arguments)
     now = time.time()
     paths = _paths(arguments, config)
-    progress = _progress()
+    progress = progress_line()
     cache = None
     if not arguments.no_cache:
         from nanwatch.cache import Cache
 
-        cache = Cache(_folder("cache") / "summary", (config.rules, config.alerts))
+        cache = Cache(folder_of("cache") / "summary", (config.rules, config.alerts))
     readings = [read_log(path, config, cache, now, progress) for path in paths]
     if progress is not None:
         progress.clear()
     for complaint in dict.fromkeys(c for r in readings for c in r.complaints):
-        _say(complaint)
+        say(complaint)
     nothing = all(r.problem for r in readings)
     if nothing:
         for reading in readings:
-            _say(f"{reading.log}: {reading.problem}")
+            say(f"{reading.log}: {reading.problem}")
     if arguments.json:
         _print_json(readings, now)
     elif not nothing:
@@ -60,57 +57,15 @@ def summary(arguments: argparse.Namespace) -> int:
 
 
 def tail(arguments: argparse.Namespace) -> int:
-    """Follow logs and print a line for each change, until Ctrl-C or the end of standard input."""
-    config = _config(arguments)
-    if arguments.events and not arguments.json:
-        raise UsageError("--events goes with --json")
-    patterns = arguments.logs or list(config.logs)
-    progress = _progress()
-    watch = _watch(arguments, patterns, config, progress)
-    lines = None
-    if not arguments.json:
-        from nanwatch.views.plain import PlainLines
+    """Follow logs: on a dashboard, or with a line for each change."""
+    from nanwatch import tailcommand
 
-        lines = PlainLines(config.alerts.repeat_interval)
-    first, told = True, set[str]()
-    try:
-        while True:
-            for run, notice in watch.look(0.0 if first else watch.longest_wait):
-                if lines is None:
-                    _print_notice(run, notice, arguments.events)
-                elif not first:
-                    for line in lines.lines(run, notice, time.time()):
-                        print(line)
-            for line in _repeated(watch, lines) if lines is not None and not first else ():
-                print(line)
-            if first and progress is not None:
-                progress.clear()
-            if first and lines is not None:
-                for pipeline in watch.pipelines.values():
-                    for line in lines.where(pipeline.runs[-1], pipeline.alerts_of(pipeline.runs[-1]), time.time()):
-                        print(line)
-            first = False
-            sys.stdout.flush()
-            for problem in set(watch.problems) - told:
-                _say(problem)
-            told = set(watch.problems)
-            if getattr(watch, "at_end", False):
-                return 0
-    finally:
-        watch.close()
-
-
-def _repeated(watch: Watch | PipeWatch, lines: PlainLines) -> Iterator[str]:
-    """Yield what is to be told although nothing changed: what goes on firing, or is no longer silenced."""
-    now = time.time()
-    for pipeline in watch.pipelines.values():
-        for alert in pipeline.firing:
-            yield from lines.again(pipeline.runs[-1], alert, now)
+    return tailcommand.tail(arguments)
 
 
 def replay(arguments: argparse.Namespace) -> int:
     """Print the alerts of logs in the order of their bytes."""
-    config = _config(arguments)
+    config = config_of(arguments)
     timeline = None
     if not arguments.json and not arguments.events and sys.stdout.isatty():
         from nanwatch.views.page import Page
@@ -123,7 +78,7 @@ def replay(arguments: argparse.Namespace) -> int:
     for path in _paths(arguments, config):
         problem = problem_of(path)
         if problem is not None:
-            _say(f"{path}: {problem}")
+            say(f"{path}: {problem}")
             continue
         read = True
         _replay_log(path, config, timeline, arguments.events)
@@ -137,13 +92,13 @@ def _replay_log(path: Path, config: Config, timeline: Timeline | None, events: b
     from nanwatch.reading import note_time
     from nanwatch.tail.follower import Follower
 
-    pipeline, progress = LogPipeline(str(path), config, every_event=events), _progress()
+    pipeline, progress = LogPipeline(str(path), config, every_event=events), progress_line()
     follower = Follower(path, chunk_size=1 << 20)
     if timeline is not None:
         sys.stdout.write(timeline.head(pipeline.runs[0]))
     for item in follower.poll():
         if isinstance(item, Discontinuity):
-            _say(f"{path}: {item.reason} while it was being read")
+            say(f"{path}: {item.reason} while it was being read")
             break
         _print_replay(pipeline.feed(item), timeline, events, progress)
         if progress is not None:
@@ -157,7 +112,7 @@ def _replay_log(path: Path, config: Config, timeline: Timeline | None, events: b
     if timeline is not None:
         sys.stdout.write(timeline.tail(pipeline.runs[-1]))
     for problem in [f"{path}: {follower.problem}"] * bool(follower.problem) + pipeline.problems:
-        _say(problem)
+        say(problem)
 
 
 def explain(arguments: argparse.Namespace) -> int:
@@ -169,7 +124,7 @@ def explain(arguments: argparse.Namespace) -> int:
     problem = problem_of(path)
     if problem is not None:
         raise NothingToRead(f"{path}: {problem}")
-    progress = _progress()
+    progress = progress_line()
     found = explain_log(path, progress)
     if progress is not None:
         progress.clear()
@@ -186,14 +141,14 @@ def check_rules(arguments: argparse.Namespace) -> int:
     from nanwatch.checking import check_built_in, check_config, check_scenarios
     from nanwatch.views.checks import config_words, scenario_words
 
-    config = load_config(arguments.file or arguments.config, _folder("config"))
+    config = load_config(arguments.file or arguments.config, folder_of("config"))
     print(config_words(config, check_config(config)))
     if config.receivers or config.alerts.silences:
         from nanwatch.doubts import doubts
         from nanwatch.notify.receivers import open_destinations
 
         for doubt in doubts(config, open_destinations(config.receivers, "")):
-            _say(doubt)
+            say(doubt)
     wrong = False
     for checked in (check_built_in(config), *check_scenarios([*config.scenarios, *arguments.scenarios], config)):
         wrong = wrong or bool(checked.differences)
@@ -246,17 +201,6 @@ def run_training(arguments: argparse.Namespace) -> int:
 # -- what the commands share
 
 
-def _config(arguments: argparse.Namespace) -> Config:
-    return load_config(arguments.config, _folder("config"))
-
-
-def _folder(kind: str) -> Path:
-    """Return nanwatch's folder in the user's cache or config folder."""
-    from platformdirs import user_cache_path, user_config_path
-
-    return user_cache_path("nanwatch") if kind == "cache" else user_config_path("nanwatch")
-
-
 def _paths(arguments: argparse.Namespace, config: Config) -> list[Path]:
     """Return the logs that the arguments or the config name.
 
@@ -269,44 +213,10 @@ def _paths(arguments: argparse.Namespace, config: Config) -> list[Path]:
     discovery = Discovery(patterns)
     paths = list(discovery.scan())
     for problem in discovery.problems:
-        _say(problem)
+        say(problem)
     if not paths:
-        raise NothingToRead(f"no log found: {', '.join(patterns)}{_hint(patterns)}")
+        raise NothingToRead(f"no log found: {', '.join(patterns)}{hint(patterns)}")
     return paths
-
-
-def _hint(patterns: list[str]) -> str:
-    folder = next((p for p in patterns if Path(p).is_dir()), None)
-    return "" if folder is None else f" (deeper ones are named so: '{folder.rstrip('/')}/**/*.log')"
-
-
-def _progress() -> Progress | None:
-    return Progress() if sys.stderr.isatty() else None
-
-
-def _watch(
-    arguments: argparse.Namespace, patterns: list[str], config: Config, progress: Progress | None
-) -> Watch | PipeWatch:
-    from nanwatch.tail.tailer import Tailer
-    from nanwatch.tail.wake import open_wake
-    from nanwatch.watch import PipeWatch, Watch
-
-    if "-" in patterns:
-        if len(patterns) > 1:
-            raise UsageError("- (standard input) stands alone")
-        return PipeWatch(config, every_event=arguments.events)
-    discovery = Discovery(patterns)
-    if not discovery.scan():
-        _say(f"no log yet: {', '.join(patterns)}{_hint(patterns)}; waiting for one")
-    wake = open_wake(discovery.folders(), "polling" if arguments.poll else "auto")
-    if wake.note and not arguments.poll:
-        _say(wake.note)
-    tailer = Tailer(patterns, wake, recheck_s=_SAFETY_NET if wake.kind == "native" else _POLLED)
-    return Watch(tailer, config, every_event=arguments.events, progress=progress)
-
-
-def _say(text: str) -> None:
-    print(f"nanwatch: {printable(text)}", file=sys.stderr, flush=True)
 
 
 def _print_json(readings: list[LogReading], now: float) -> None:
@@ -357,15 +267,6 @@ def _check(readings: list[LogReading]) -> int:
     return 3 if not healths or any(r.problem for r in readings) else 0
 
 
-def _print_notice(run: Run, notice: Event | Alert, events: bool) -> None:
-    from nanwatch.views.contract import alert_line, event_json
-
-    if isinstance(notice, Alert):
-        print(json.dumps(alert_line(notice, run)), flush=True)
-    elif events:
-        print(json.dumps(event_json(notice, run)), flush=True)
-
-
 def _print_replay(
     notices: Iterable[Notice], timeline: Timeline | None, events: bool, progress: Progress | None
 ) -> None:
@@ -373,6 +274,6 @@ def _print_replay(
         if progress is not None:
             progress.clear()
         if timeline is None:
-            _print_notice(run, notice, events)
+            print_notice(run, notice, events)
         elif isinstance(notice, Alert):
             sys.stdout.write(timeline.change(run, notice))

@@ -66,10 +66,15 @@ class FramerState:
 
 
 class Framer:
-    """Cuts one stream into frames. `state` is all that it remembers."""
+    """Cuts one stream into frames. `state` is all that it remembers.
 
-    def __init__(self, state: FramerState | None = None) -> None:
+    Of every `detail` bytes one frame is never passed over: curves are drawn with more points than rules need.
+    """
+
+    def __init__(self, state: FramerState | None = None, detail: int = SAMPLED) -> None:
         self.state = state or FramerState()
+        self.detail = detail
+        self._detailed = -1
 
     def feed(
         self, offset: int, data: bytes, news: Callable[[], NewsPattern | None] | None = None
@@ -152,6 +157,7 @@ class Framer:
         offset = locate(start)
         is_sample = self._is_sample(offset)
         state.sampled = offset // SAMPLED
+        self._detailed = offset // self.detail
         state.line += newline
         text = clean(buffer[start : min(end, start + MAX_FRAME)])
         if not text or text.isspace():
@@ -166,7 +172,7 @@ class Framer:
     ) -> Generator[Frame | Passed, None, int]:
         """Yield what stands before the next news or sample in `buffer[start:]`; return where reading goes on."""
         offset = locate(start)
-        if self._is_sample(offset):
+        if self._is_sample(offset) or offset // self.detail != self._detailed:
             return start
         begin = start - 1
         newline = buffer.find(b"\n", start)
@@ -174,7 +180,8 @@ class Framer:
         limit = buffer.rfind(b"\r", begin, end)
         if limit + 1 == end:
             limit = buffer.rfind(b"\r", begin, limit)  # not the \r of a \r\n
-        sample = buffer.find(b"\r", start + SAMPLED - 1 - offset % SAMPLED, limit)
+        stride = min(SAMPLED - offset % SAMPLED, self.detail - offset % self.detail)
+        sample = buffer.find(b"\r", start + stride - 1, limit)
         if sample >= 0:
             limit = sample
         if limit <= begin:

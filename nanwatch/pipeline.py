@@ -17,7 +17,7 @@ from nanwatch.formats.counter import BatchCounter
 from nanwatch.formats.declared import ReaderState
 from nanwatch.formats.decode import Decoder, DecoderState
 from nanwatch.formats.traceback import TracebackState
-from nanwatch.framing import Framer, FramerState, NewsPattern
+from nanwatch.framing import SAMPLED, Framer, FramerState, NewsPattern
 from nanwatch.model.alert import Alert, Mark, Silence
 from nanwatch.model.event import Event
 from nanwatch.model.frame import Chunk, Discontinuity, Frame, Passed
@@ -66,17 +66,23 @@ class LogPipeline:
     """Reads one log and judges what it tells.
 
     With `every_event`, every frame is read; without it, superseded frames that are quiet are passed over,
-    and the runs and alerts come out the same. `silences` are those that people have set.
+    and the runs and alerts come out the same; one of every *detail* bytes is read all the same. `silences` are those
+    that people have set.
 
     Raises:
         UsageError: a rule of the user's own cannot be read.
     """
 
     def __init__(
-        self, log: str, config: Config | None = None, state: PipelineState | None = None, every_event: bool = False
+        self,
+        log: str,
+        config: Config | None = None,
+        state: PipelineState | None = None,
+        every_event: bool = False,
+        detail: int = SAMPLED,
     ) -> None:
         state, config = state or PipelineState(), config or Config()
-        self.framer = Framer(state.framer)
+        self.framer = Framer(state.framer, detail)
         self.decoder = Decoder(state.decoder)
         self.log_runs = LogRuns(log, state.runs or None)
         self.every_event = every_event

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from nanwatch.clock import Clock, StepDetector, SystemClock
 from nanwatch.config import Config
+from nanwatch.framing import SAMPLED
 from nanwatch.model.alert import Silence
 from nanwatch.model.frame import Chunk, Progress
 from nanwatch.model.run import Process
@@ -27,7 +28,7 @@ log = logging.getLogger("nanwatch.watch")
 
 FindWriters = Callable[[Iterable[Path]], dict[Path, list[Writer] | None]]
 
-_FIRST_LOOK_S, _LOOK_S = 2.0, 60.0
+_FIRST_LOOK_S, _LOOK_S = 0.0, 60.0
 """Seconds after which it is asked who writes the logs: the first time, and from then on."""
 _SETTLED_S = 10.0
 """Seconds for which a log that nobody holds open may only be between two lines."""
@@ -66,7 +67,8 @@ class Watch:
     Logs in *kept* go on where they were left; *tailer* must have been given their positions.
 
     A look takes some `turn_s` seconds at most and then leaves the rest to the next one, unless that is None. With
-    *is_service*, a defect of ours that one log lays open ends the following of that log only.
+    *is_service*, a defect of ours that one log lays open ends the following of that log only. *detail* tells of how
+    many bytes of a log one frame is to be read in any case.
     """
 
     def __init__(
@@ -80,8 +82,10 @@ class Watch:
         kept: Mapping[Path, Kept] = MappingProxyType({}),
         turn_s: float | None = None,
         is_service: bool = False,
+        detail: Callable[[Path], int] = lambda _: SAMPLED,
     ) -> None:
         self._tailer = tailer
+        self._detail = detail
         self._progress = progress
         self._config = config
         self._clock = clock or SystemClock()
@@ -121,6 +125,15 @@ class Watch:
     def idle(self) -> list[str]:
         """The patterns that match no log yet."""
         return self._tailer.idle
+
+    def find(self) -> list[tuple[Path, int, float]]:
+        """Return the logs that there are now, with their sizes and the times at which they were last written."""
+        found = []
+        for path in self._tailer.find():
+            with suppress(OSError):  # what cannot be seen is a problem of whoever opens it
+                status = path.stat()
+                found.append((path, status.st_size, status.st_mtime))
+        return found
 
     @property
     def wake_kind(self) -> str:
@@ -261,7 +274,7 @@ class Watch:
     def _follow(self, path: Path) -> _Followed:
         followed = self._followed.get(path)
         if followed is None:
-            pipeline = LogPipeline(str(path), self._config, every_event=self._every_event)
+            pipeline = LogPipeline(str(path), self._config, every_event=self._every_event, detail=self._detail(path))
             pipeline.silences = self._silences
             followed = self._followed[path] = _Followed(pipeline, self._clock.now())
         return followed
@@ -352,6 +365,19 @@ class PipeWatch:
         self._clock = clock or SystemClock()
         self._steps = StepDetector(self._clock)
         self.pipeline = LogPipeline("-", config, every_event=every_event)
+        self.changed: set[Path] = set()
+        self._grew_at = self._clock.now()
+        self.logs: list[Follower] = []
+        self.idle: list[str] = []
+        self.is_live = True
+
+    def grew_at(self, path: Path) -> float:  # noqa: ARG002 - there is one pipe
+        """Return when something last came."""
+        return self._grew_at
+
+    def silence(self, silences: Sequence[Silence]) -> None:
+        """Let exactly *silences* hold from now on."""
+        self.pipeline.silence(silences, self._clock.now())
 
     @property
     def pipelines(self) -> dict[Path, LogPipeline]:
@@ -379,7 +405,9 @@ class PipeWatch:
         if step := self._steps.step():
             self.pipeline.shift_time(step)
         now = self._clock.now()
+        self.changed = {self._follower.path}
         for chunk in self._follower.poll():
+            self._grew_at = now
             yield from self.pipeline.feed(chunk, now)
         if self._follower.at_end:
             yield from self.pipeline.finish(now)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nanwatch import commands, reading
+from nanwatch import console, reading
 from nanwatch.cli import main
 from nanwatch.config import Config
 from nanwatch.model.frame import Chunk, Discontinuity
@@ -421,5 +421,5 @@ def test_a_device_is_not_read(tmp_path: Path) -> None:
 
 def test_the_commands_share_one_way_to_say(capsys: pytest.CaptureFixture[str]) -> None:
     """What is said on stderr is one line, whatever the text."""
-    commands._say("a\x1b[2J\nb\x07")
+    console.say("a\x1b[2J\nb\x07")
     assert capsys.readouterr().err == "nanwatch: a?[2J?b?\n"

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanwatch.config import Config, CustomRule, Hold, Life, Rules, VramJump
+from nanwatch.framing import SAMPLED
 from nanwatch.model.alert import Alert
 from nanwatch.model.event import BatchDone, EpochDone
 from nanwatch.model.frame import Chunk, Discontinuity
@@ -71,11 +72,11 @@ def truth(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-@given(cuts=CUTS, every_event=st.booleans())
+@given(cuts=CUTS, every_event=st.booleans(), detail=st.sampled_from([512, 4096, SAMPLED]))
 @few
-def test_cutting_and_shortcuts_change_nothing(name: str, cuts: list[int], every_event: bool) -> None:
+def test_cutting_and_shortcuts_change_nothing(name: str, cuts: list[int], every_event: bool, detail: int) -> None:
     """Runs and alerts are the same whether quiet frames are passed over or not, wherever the bytes are cut."""
-    assert outcome(read(sample(name), cuts, every_event=every_event)) == truth(name)
+    assert outcome(read(sample(name), cuts, every_event=every_event, detail=detail)) == truth(name)
 
 
 @pytest.mark.parametrize("name", ["yolo", "ultralytics/v8n_8.2.100_pty120", "lightning/pl_2.6_redirect_tqdm_nan"])
@@ -126,6 +127,15 @@ def test_quiet_frames_are_really_passed_over() -> None:
 
 
 # -- put aside and taken up again
+
+
+def test_curves_have_as_many_points_as_are_asked_for() -> None:
+    """Where one frame of every few kilobytes is asked for, so many are read, wherever the bytes are cut."""
+    data, _ = yolo_story(2000)
+    coarse, fine = read(data).frames, read(data, detail=4096).frames
+    assert fine > coarse + len(data) // 4096 * 0.9
+    assert fine < read(data, every_event=True).frames / 2
+    assert abs(read(data, range(0, len(data), 100_000), detail=4096).frames - fine) < 0.1 * fine
 
 
 @pytest.mark.parametrize("name", SAMPLES)

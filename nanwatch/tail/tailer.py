@@ -76,6 +76,10 @@ class Tailer:
         """What says when to look."""
         return self._wake
 
+    def find(self) -> list[Path]:
+        """Return the logs that the patterns match now, without opening them."""
+        return list(self._discovery.scan())
+
     def position(self, path: Path) -> Position | None:
         """Return how far the log at *path* was read, also of one that has not been seen yet; None if not at all."""
         follower = self._followers.get(path)

@@ -13,7 +13,7 @@ from nanwatch.views.service_alerts import alert_lines
 from nanwatch.views.service_destinations import destination_lines
 from nanwatch.views.service_json import service_json
 from nanwatch.views.service_standing import Standing, own_health, theirs, to_the_second
-from nanwatch.views.words import ASCII, UNICODE, age, clean, duration, moment, plural
+from nanwatch.views.words import ASCII, UNICODE, age, clean, duration, moment, plural, size_words
 
 __all__ = ["Standing", "service_json", "service_text"]
 
@@ -104,22 +104,11 @@ def _end(health: Health, now: float) -> str:
 def _reading(health: Health) -> Iterator[Span]:
     if health.followed:
         yield Span(f"follows {plural(health.followed, 'log')}")
-    yield Span(f"{_size(health.bytes_read)} in {plural(health.frames, 'frame')} read")
+    yield Span(f"{size_words(health.bytes_read)} in {plural(health.frames, 'frame')} read")
     if health.bytes_behind > 0:
-        yield Span(f"{_size(health.bytes_behind)} behind")
+        yield Span(f"{size_words(health.bytes_behind)} behind")
     if health.wake:
         yield Span(_WAKES.get(health.wake) or clean(health.wake))
-
-
-def _size(count: int) -> str:
-    """Return `812 bytes` or `41.2 MB`: three telling digits."""
-    if count < 1000:
-        return plural(count, "byte")
-    value, units = float(count), iter(("kB", "MB", "GB", "TB"))
-    unit = ""
-    while value >= 999.5 and unit != "TB":
-        value, unit = value / 1000, next(units)
-    return f"{value:,.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
 
 
 # -- silences

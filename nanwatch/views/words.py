@@ -142,6 +142,17 @@ def rough(count: float) -> str:
     return f"{round(count / step) * step:,}"
 
 
+def size_words(count: int) -> str:
+    """Return `812 bytes` or `41.2 MB`: three telling digits."""
+    if count < 1000:
+        return plural(count, "byte")
+    value, units = float(count), iter(("kB", "MB", "GB", "TB"))
+    unit = ""
+    while value >= 999.5 and unit != "TB":
+        value, unit = value / 1000, next(units)
+    return f"{value:,.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+
+
 # -- times
 
 duration = brief_duration

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fixtures.stories import Facts, write_cod, write_yolo
 from nanwatch.config import Rules
-from nanwatch.framing import Framer
+from nanwatch.framing import SAMPLED, Framer
 from nanwatch.model.alert import Alert, Finding
 from nanwatch.model.event import Event
 from nanwatch.model.frame import Chunk, Frame
@@ -66,9 +66,9 @@ def texts(data: bytes, cuts: Iterable[int] = ()) -> list[str]:
     return [frame.text for frame in frames_of(data, cuts)]
 
 
-def read(data: bytes, cuts: Iterable[int] = (), *, every_event: bool = False) -> LogPipeline:
+def read(data: bytes, cuts: Iterable[int] = (), *, every_event: bool = False, detail: int = SAMPLED) -> LogPipeline:
     """Return a pipeline that has read *data* to its end."""
-    pipeline = LogPipeline("x.log", every_event=every_event)
+    pipeline = LogPipeline("x.log", every_event=every_event, detail=detail)
     for chunk in pieces(data, cuts):
         for _ in pipeline.feed(chunk):
             pass

@@ -14,12 +14,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from nanwatch.views.page import Line, Role
-
-_ROLES: tuple[Role, ...] = (
-    "title", "critical", "warning", "running", "finished", "quiet",
-    "series1", "series2", "series3", "series4", "series5", "series6", "chosen",
-)  # fmt: skip
+from nanwatch.views.dashboard.paint import style_of
+from nanwatch.views.page import Line
 
 
 class Look(NamedTuple):
@@ -36,29 +32,12 @@ class LinesView(ScrollView, can_focus=True):
     printable: what comes from a log was cleaned before.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{role}" for role in _ROLES} | {"lines--cursor", "lines--head"}
-
     DEFAULT_CSS = """
     LinesView {
         background: $background;
         color: $foreground;
         scrollbar-size: 1 1;
         overflow-x: hidden;
-        & > .lines--title { text-style: bold; }
-        & > .lines--critical { color: $role-critical; text-style: bold; }
-        & > .lines--warning { color: $role-warning; }
-        & > .lines--running { color: $role-running; }
-        & > .lines--finished { color: $role-finished; }
-        & > .lines--quiet { color: $role-quiet; }
-        & > .lines--head { color: $role-quiet; text-style: underline; }
-        & > .lines--chosen { text-style: bold reverse; }
-        & > .lines--cursor { text-style: reverse; }
-        & > .lines--series1 { color: $series-1; }
-        & > .lines--series2 { color: $series-2; }
-        & > .lines--series3 { color: $series-3; }
-        & > .lines--series4 { color: $series-4; }
-        & > .lines--series5 { color: $series-5; }
-        & > .lines--series6 { color: $series-6; }
     }
     """
 
@@ -227,8 +206,7 @@ class LinesView(ScrollView, can_focus=True):
     def _style(self, role: str) -> Style:
         style = self._styles.get(role)
         if style is None:
-            # Only what the class itself says: a background of its own would hide that of the line.
-            style = self._styles[role] = self.get_component_rich_style(f"lines--{role}", partial=True)
+            style = self._styles[role] = style_of(self.app, role)
         return style
 
     def notify_style_update(self) -> None:

@@ -51,3 +51,11 @@ class CopyWanted(Message):
 
 class BackWanted(Message):
     """Go back to where one came from: nothing is left to be undone here."""
+
+
+class TabPicked(Message):
+    """Show this tab of the run."""
+
+    def __init__(self, tab: str) -> None:
+        super().__init__()
+        self.tab = tab

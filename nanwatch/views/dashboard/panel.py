@@ -7,6 +7,9 @@ from typing import NamedTuple, Protocol
 from nanwatch.model.snapshot import Snapshot
 from nanwatch.views.words import ASCII, UNICODE, Glyphs
 
+TABS = ("overview", "curves", "epochs", "alerts", "log")
+"""The tabs of a run, in their order."""
+
 
 class Key(NamedTuple):
     """A key and, in a word or two, what it does here; the first ones stand in the bottom line, all in the help."""

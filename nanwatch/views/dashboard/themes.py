@@ -79,6 +79,12 @@ def best_theme(environ: Mapping[str, str], color_system: str | None) -> str:
     return LIGHT if background in ("7", "15") else DARK
 
 
+def full_name(name: str | None) -> str | None:
+    """Return the theme that a person means: ours are named without our name in front."""
+    ours = {DARK, LIGHT, CONTRAST, ANSI}
+    return f"nanwatch-{name}" if f"nanwatch-{name}" in ours else name
+
+
 class ThemedApp(App[None]):
     """An application that knows the colours of the dashboard; every theme of Textual can be chosen too."""
 
@@ -87,7 +93,9 @@ class ThemedApp(App[None]):
         super().__init__()
         for own in THEMES:
             self.register_theme(own)
-        self.theme = theme or best_theme(has_no_color, self.console.color_system)
+        wanted = full_name(theme)
+        known = wanted in self.available_themes
+        self.theme = wanted if wanted and known else best_theme(has_no_color, self.console.color_system)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return the colours for themes that are not ours."""

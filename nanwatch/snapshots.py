@@ -1,0 +1,87 @@
+"""Live runs -> snapshots: copies for the faces, which live in threads of their own."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+from nanwatch.model.curve import Curve
+from nanwatch.model.event import BatchDone, Event, StepSkipped
+from nanwatch.model.run import Epoch, Run
+from nanwatch.model.snapshot import RunView, Snapshot
+from nanwatch.pipeline import LogPipeline
+from nanwatch.runs.curves import RunCurves
+from nanwatch.runs.status import status_of
+
+_COPIED = (
+    "losses", "metrics", "evaluations", "final_metrics", "skip_positions", "stretches", "rollbacks",
+    "hyperparameters", "recoveries",
+)  # fmt: skip
+"""What of a run the faces look into, and what changes in place."""
+_UNSEEN = ("lines", "recent", "first_losses", "ceilings", "carried", "unsure")
+_ROW_PARTS = ("losses", "means", "metrics", "nan_last", "skip_kinds", "peaks")
+
+
+class Snapshots:
+    """The snapshots of one log: what did not change since the last one is shared with it."""
+
+    def __init__(self, path: Path, pipeline: LogPipeline) -> None:
+        self.path = path
+        self.pipeline = pipeline
+        self._number = 0
+        self._curves = RunCurves()
+        self._copied_curves: dict[str, Curve] = {}
+        self._last: Run | None = None
+        self._rows_changed = self._curves_changed = True
+
+    def note(self, run: Run, event: Event) -> None:
+        """Take note of an event that was just applied to *run*."""
+        if run.number != self._number:
+            self._number, self._curves, self._last = run.number, RunCurves(), None
+        self._curves.note(run, event)
+        self._curves_changed = True
+        if not isinstance(event, BatchDone | StepSkipped):
+            self._rows_changed = True
+
+    def take(self, grew_at: float | None, now: float) -> RunView:
+        """Return the current run as it stands at *now*; its log last grew at *grew_at*."""
+        run = self.pipeline.runs[-1]
+        alerts = [copy.copy(alert) for alert in self.pipeline.alerts_of(run)]
+        taken = _copy_run(run, None if self._rows_changed else self._last)
+        self._last, self._rows_changed = taken, False
+        silence = None if grew_at is None else max(0.0, now - grew_at)
+        return RunView(taken, alerts, status_of(run, alerts), silence)
+
+    def curves(self) -> dict[str, Curve]:
+        """Return the curves of the current run as they stand."""
+        if self._curves_changed:
+            self._copied_curves, self._curves_changed = self._curves.copy(), False
+        return self._copied_curves
+
+    def snapshot(self, grew_at: float | None, now: float, size: int, read: int) -> Snapshot:
+        """Return the log as it stands: of *size* bytes, *read* ones were read."""
+        view = self.take(grew_at, now)
+        return Snapshot(self.path, view, self.curves(), grew_at, size, read, number=view.run.number)
+
+
+def _copy_run(run: Run, before: Run | None) -> Run:
+    """Return a copy of *run*; with a copy from *before*, in which only the epoch in progress can have changed."""
+    taken = copy.copy(run)
+    for name in _COPIED:
+        setattr(taken, name, copy.copy(getattr(run, name)))
+    for name in _UNSEEN:
+        setattr(taken, name, {})
+    taken.process = copy.copy(run.process)
+    known = {} if before is None or before.epoch != run.epoch or len(before.table) != len(run.table) else before.table
+    taken.table = {
+        number: known[number] if number in known and number != run.epoch else _copy_row(row)
+        for number, row in run.table.items()
+    }
+    return taken
+
+
+def _copy_row(row: Epoch) -> Epoch:
+    taken = copy.copy(row)
+    for name in _ROW_PARTS:
+        setattr(taken, name, copy.copy(getattr(row, name)))
+    return taken

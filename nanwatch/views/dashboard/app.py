@@ -1,0 +1,359 @@
+"""The application: takes updates from the thread that follows, shows them, and passes on what people ask for."""
+
+from __future__ import annotations
+
+import glob
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from nanwatch.clock import Clock
+from nanwatch.model.alert import Alert, Silence
+from nanwatch.model.outlook import eta_of
+from nanwatch.model.snapshot import Snapshot
+from nanwatch.model.update import Update
+from nanwatch.views.dashboard.dialogs import ChoiceDialog, KeysDialog, LineDialog
+from nanwatch.views.dashboard.key_line import KeyLine
+from nanwatch.views.dashboard.main_screen import EVERYWHERE, MainScreen
+from nanwatch.views.dashboard.messages import AckWanted, BackWanted, CopyWanted, SilenceWanted
+from nanwatch.views.dashboard.preferences import Preferences
+from nanwatch.views.dashboard.themes import ThemedApp
+from nanwatch.views.words import clean, plural, size_words
+
+if TYPE_CHECKING:  # what follows the logs is loaded by its own thread, once the first picture stands
+    from nanwatch.live import Live
+
+_DRAW_S, _TICK_S = 0.5, 1.0
+"""Seconds between two redraws of what came in, and between two of what only time changes."""
+_HOUR = 3600.0
+_MOST_COMPARED = 6
+_PAIR = 2
+
+
+class NewsReady(Message):
+    """An update can be taken."""
+
+
+class Dashboard(ThemedApp):
+    """Shows what *open_live* follows. *open_live* is given more patterns when somebody adds a log.
+
+    *logs* are those that are known from the start. Preferences are kept when they change. `failure` is the defect
+    that ended the following, if one did.
+    """
+
+    TITLE = "nanwatch"
+    ENABLE_COMMAND_PALETTE = True
+    AUTO_FOCUS = None
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False),
+    ]
+
+    def __init__(
+        self,
+        open_live: Callable[[tuple[str, ...]], Live],
+        clock: Clock,
+        preferences: Preferences,
+        *,
+        theme: str | None = None,
+        is_ascii: bool = False,
+        logs: Iterable[Path] = (),
+    ) -> None:
+        super().__init__(theme=theme or preferences.part("app").get("theme"))
+        self._open_live, self._clock, self._preferences = open_live, clock, preferences
+        self._is_ascii = is_ascii
+        self._added: tuple[str, ...] = ()
+        self._live: Live | None = None
+        self._snapshots = {path: Snapshot(path, is_history=True) for path in logs}
+        self._update = Update()
+        self._drawn_at = float("-inf")
+        self._is_due = False
+        self._frozen_at: float | None = None
+        self._while_frozen = 0
+        self._told: set[str] = set()
+        self.failure: Exception | None = None
+        self.main = MainScreen(is_ascii=is_ascii)
+
+    # -- life
+
+    def get_default_screen(self) -> Screen[None]:
+        """Return the screen of the runs."""
+        return self.main
+
+    def on_ready(self) -> None:
+        """Take up what was remembered, and begin to follow once the first picture stands."""
+        keep = self._preferences.part
+        self.main.restore(keep("runs"), keep("run"), keep("screen"))
+        self.main.runs.focus_list()
+        self._draw()
+        self.call_after_refresh(self._follow)
+        self.set_interval(_TICK_S, self._tick)
+
+    def _follow(self) -> None:
+        live = self._live = self._open_live(self._added)
+        live.on_news = self._on_news_from_thread
+        live.start()
+
+    def _on_news_from_thread(self) -> None:
+        self.post_message(NewsReady())
+
+    def on_unmount(self) -> None:
+        """Stop following."""
+        if self._live is not None:
+            self._live.stop()
+
+    def _remember(self) -> None:
+        for name, settings in self.main.settings.items():
+            self._preferences.keep(name, settings)
+
+    # -- updates
+
+    def on_news_ready(self) -> None:
+        """Take the update; it is drawn at once, unless the last one was drawn just now."""
+        update = None if self._live is None else self._live.take()
+        if update is None:
+            return
+        if update.failure is not None:
+            self.failure = update.failure
+            self.exit(return_code=1)
+            return
+        self._snapshots = {p: s for p, s in self._snapshots.items() if p not in update.gone} | update.snapshots
+        self._while_frozen += len(update.snapshots)
+        self._update = update
+        self._tell(update)
+        if not self._is_due:
+            self._is_due = True
+            wait = _DRAW_S - (self._clock.steady() - self._drawn_at)
+            if wait <= 0 or self.main.run_pane is None:
+                self._draw()
+            else:
+                self.set_timer(wait, self._draw)
+        if self.main.run_pane is None and any(s.view is not None for s in self._snapshots.values()):
+            self.main.call_after_refresh(self.main.mount_run_pane)  # not before the first values are seen
+
+    def _tick(self) -> None:
+        if self._clock.steady() - self._drawn_at >= _TICK_S / 2:
+            self._draw()
+        self._remember()
+
+    def _draw(self) -> None:
+        """Show what is known now."""
+        self._is_due = False
+        self._drawn_at, now = self._clock.steady(), self._clock.now()
+        self.main.notice = self._notice(now)
+        if self._frozen_at is None:
+            self.main.show_runs(self._snapshots, now, self._update.waiting_for)
+            compared = self.screen
+            if hasattr(compared, "update_runs"):
+                compared.update_runs(self._snapshots)
+        else:
+            self.main.show_keys()
+
+    def _notice(self, now: float) -> str:
+        if self._frozen_at is not None:
+            passed = int(now - self._frozen_at)
+            return f"FROZEN {passed // 60:02}:{passed % 60:02}, {self._while_frozen:,} new"
+        if self._update.at_end:
+            return "the pipe was closed"
+        behind = self._update.size - self._update.read
+        return f"{size_words(behind)} behind" if self._update.is_live and behind > 1 << 20 else ""
+
+    def _tell(self, update: Update) -> None:
+        """Tell of new critical alerts, and of what is wrong with the following, once."""
+        for path, alert in update.critical:
+            self._alarm(path, alert)
+        for text in (*update.problems, update.problem):
+            if text and text not in self._told:
+                self._told.add(text)
+                self.notify(clean(text), severity="warning", markup=False)
+
+    def _alarm(self, path: Path, alert: Alert) -> None:
+        name = self.main.runs.names.get(path, path.name)
+        text = f"{clean(alert.rule)}: {clean(alert.message)}"
+        self.notify(text, title=name, severity="error", timeout=10, markup=False)
+        wanted = self._preferences.part("app")
+        if wanted.get("bell"):
+            self.bell()
+        if wanted.get("notification") and self._driver is not None:
+            text = clean(f"{name}: {alert.rule}")
+            self._driver.write(f"\x1b]9;nanwatch: {text}\x07")
+
+    # -- what people ask for
+
+    @on(AckWanted)
+    def _on_ack_wanted(self, message: AckWanted) -> None:
+        if self._live is None or not message.alerts:
+            self.notify("no alert fires here", severity="information")
+            return
+        self._live.acknowledge(message.path, [alert.id for alert in message.alerts], message.undo)
+        what = plural(len(message.alerts), "alert")
+        self.notify(f"{what} no longer acknowledged" if message.undo else f"{what} acknowledged until it ends")
+
+    @on(SilenceWanted)
+    def _on_silence_wanted(self, message: SilenceWanted) -> None:
+        if not message.alerts:
+            self.notify("no alert fires here", severity="information")
+            return
+        rules = sorted({alert.rule for alert in message.alerts})
+        run_id = self._run_id(message.path)
+        terms = list(self._terms(message.path))
+        name = self.main.runs.names.get(message.path, str(message.path))
+        choices = [words if words.startswith(("until", "end")) else f"for {words}" for words, _ in terms]
+
+        def silence(chosen: int | None) -> None:
+            if chosen is None or self._live is None:
+                return
+            words, ends_at = terms[chosen]
+            if words == _UNSILENCE:
+                self._live.end_silences(lambda s: s.run == glob.escape(run_id) and s.rule in rules)
+                self.notify("no longer silenced")
+                return
+            now = self._clock.now()
+            for rule in rules:
+                self._live.silence(Silence(rule, glob.escape(run_id), starts_at=now, ends_at=ends_at))
+            self.notify(f"{', '.join(rules)} silenced {choices[chosen]}")
+
+        self.push_screen(ChoiceDialog(f"Silence {', '.join(rules)} of {clean(name)}", choices), silence)
+
+    def _terms(self, path: Path) -> Iterable[tuple[str, float | None]]:
+        now = self._clock.now()
+        yield "1 hour", now + _HOUR
+        yield "4 hours", now + 4 * _HOUR
+        yield "24 hours", now + 24 * _HOUR
+        snapshot = self._snapshots.get(path)
+        left = None if snapshot is None or snapshot.view is None else eta_of(snapshot.view.run)
+        if left:
+            yield "until the run should be done", now + left
+        yield "until it is ended here or by `nanwatch daemon unsilence`", None
+        yield _UNSILENCE, None
+
+    def _run_id(self, path: Path) -> str:
+        snapshot = self._snapshots.get(path)
+        return str(path) if snapshot is None or snapshot.view is None else snapshot.view.run.id
+
+    @on(CopyWanted)
+    def _on_copy_wanted(self, message: CopyWanted) -> None:
+        self.copy_to_clipboard(message.text)
+        self.notify(f"{message.what} copied, {plural(len(message.text.splitlines()), 'line')}")
+
+    @on(KeyLine.Pressed)
+    def _on_key_pressed(self, message: KeyLine.Pressed) -> None:
+        self._press(message.key)
+
+    def _press(self, key: str) -> None:
+        name = key.split()[0].split("-")[0]
+        known = {"⏎": "enter", "?": "question_mark", "/": "slash", "!": "exclamation_mark", "[": "left_square_bracket",
+                 "+": "plus", "&": "ampersand", ":": "colon", "<": "less_than_sign", "~": "tilde",
+                 "{": "left_curly_bracket", "esc": "escape"}  # fmt: skip
+        self.simulate_key(known.get(name, name))
+
+    # -- keys
+
+    def action_freeze(self) -> None:
+        """Keep the screen as it is, or let it go on."""
+        self._frozen_at = self._clock.now() if self._frozen_at is None else None
+        self._while_frozen = 0
+        self._draw()
+
+    async def action_quit(self) -> None:
+        """Leave at once."""
+        self._remember()
+        self.exit()
+
+    def action_help(self) -> None:
+        """Show every key."""
+        pane = self.main.run_pane
+        sections = [("everywhere", EVERYWHERE), ("runs", self.main.runs.KEYS)]
+        sections += [] if pane is None else [(tab, keys) for tab, keys in pane.all_keys() if keys]
+        if pane is not None and self.main.is_in_run:
+            sections.sort(key=lambda section: section[0] != pane.tab)
+
+        def press(key: str | None) -> None:
+            if key is not None:
+                self._press(key)
+
+        self.push_screen(KeysDialog(sections, self._about()), press)
+
+    def _about(self) -> list[str]:
+        update = self._update
+        daemon = f"daemon: {update.daemon}" if update.daemon else "no daemon runs: nobody is told when you leave"
+        read = f"read {size_words(update.read)} of {size_words(update.size)}; Shift and the mouse select text"
+        return [daemon, read, *([update.problem] if update.problem else [])]
+
+    def action_compare(self) -> None:
+        """Compare the runs that are marked."""
+        from nanwatch.views.dashboard.compare.screen import CompareScreen
+
+        marked = [path for path in self.main.runs.marked if path in self._snapshots][:_MOST_COMPARED]
+        if len(marked) < _PAIR:
+            self.notify("mark two runs or more with space, then press c", severity="information")
+            return
+        names = self.main.runs.names
+        self.push_screen(CompareScreen([(names.get(path, str(path)), self._snapshots[path]) for path in marked]))
+
+    @on(BackWanted)
+    def _on_back_wanted(self) -> None:
+        if self.screen is not self.main:
+            self.pop_screen()
+
+    def action_add_log(self) -> None:
+        """Ask for one more log."""
+
+        def add(pattern: str | None) -> None:
+            if pattern:
+                self._added = (*self._added, str(Path(pattern).expanduser()))
+                if self._live is not None:
+                    self._live.stop()
+                self._follow()
+
+        self.push_screen(LineDialog("Add a log", "a file, a folder, or a glob such as runs/**/*.log"), add)
+
+    def action_save_screen(self) -> None:
+        """Save what is seen as a picture, in the folder in which this was started."""
+        path = Path(time.strftime("nanwatch-%Y%m%d-%H%M%S.svg", time.localtime(self._clock.now())))
+        try:
+            path.write_text(self.export_screenshot(title="nanwatch"), encoding="utf-8")
+        except OSError as error:
+            self.notify(f"{path}: {(error.strerror or 'cannot be written').lower()}", severity="error")
+            return
+        self.notify(f"saved {path}", markup=False)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Yield what the palette offers."""
+        wanted = self._preferences.part("app")
+        yield SystemCommand("Keys", "Every key of this screen (?)", self.action_help)
+        if screen is self.main:
+            for path, name in self.main.runs.names.items():
+                yield SystemCommand(f"Open run {name}", "Show it (Enter)", lambda path=path: self.main.open_run(path))
+            yield SystemCommand("Compare marked runs", "Curves over one another (c)", self.action_compare)
+            yield SystemCommand("Add a log", "Follow one more file, folder or glob (o)", self.action_add_log)
+        yield SystemCommand("Freeze or unfreeze", "Keep the screen as it is, data goes on (p)", self.action_freeze)
+        yield SystemCommand("Save screen", "A picture (SVG) of what is seen (V)", self.action_save_screen)
+        yield SystemCommand("Theme", "Dark, light, high contrast, the terminal's own colours", self.action_change_theme)
+        for name, words in (("bell", "Bell"), ("notification", "Terminal notification")):
+            state = "off" if wanted.get(name) else "on"
+            yield SystemCommand(
+                f"{words} {state}", "At a new critical alert", lambda name=name: self._switch(name)
+            )  # fmt: skip
+        yield SystemCommand("Quit", "Leave; the trainings go on (q)", self.action_quit)
+
+    def _switch(self, name: str) -> None:
+        wanted = self._preferences.part("app")
+        wanted[name] = not wanted.get(name)
+        self._preferences.keep("app", wanted)
+        self.notify(f"{name} {'on' if wanted[name] else 'off'}")
+
+    def watch_theme(self, theme: str) -> None:
+        """Remember the theme that was chosen."""
+        if getattr(self, "_preferences", None) is not None and self.is_running:
+            self._preferences.keep("app", {**self._preferences.part("app"), "theme": theme})
+
+
+_UNSILENCE = "end the silence"

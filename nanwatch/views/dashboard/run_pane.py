@@ -1,0 +1,172 @@
+"""One run: its title, its tabs, and the panel of the tab that is open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher
+
+from nanwatch.model.snapshot import Snapshot
+from nanwatch.views.block import MARKS, STATUS_ROLES
+from nanwatch.views.dashboard.alerts import AlertsPanel
+from nanwatch.views.dashboard.curves.panel import CurvesPanel
+from nanwatch.views.dashboard.epochs import EpochsPanel
+from nanwatch.views.dashboard.lines import LinesView
+from nanwatch.views.dashboard.log.panel import LogPanel
+from nanwatch.views.dashboard.messages import BackWanted
+from nanwatch.views.dashboard.overview import OverviewPanel
+from nanwatch.views.dashboard.panel import TABS, Key, glyphs_of
+from nanwatch.views.dashboard.tabs import TabLine
+from nanwatch.views.health import firing, health
+from nanwatch.views.page import Line, Page, Role, Span
+from nanwatch.views.words import age, whole_percent
+
+_REMEMBERED = ("curves", "epochs", "alerts", "overview")
+
+
+class RunPane(Vertical):
+    """Shows one run; only the panel that is seen is given snapshots."""
+
+    DEFAULT_CSS = """
+    RunPane { background: $background; }
+    RunPane > ContentSwitcher { height: 1fr; }
+    RunPane > ContentSwitcher > * { height: 1fr; }
+    RunPane > #run-title { height: 1; overflow-y: hidden; scrollbar-size: 0 0; }
+    """
+
+    def __init__(self, *, is_ascii: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._is_ascii = is_ascii
+        self._glyphs = glyphs_of(is_ascii)
+        self.tab = TABS[0]
+        self.snapshot: Snapshot | None = None
+        self._log_of: tuple[Path, tuple[tuple[int, str], ...]] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Put the parts together."""
+        title = LinesView(id="run-title")
+        title.can_focus = False
+        yield title
+        yield TabLine(TABS, id="run-tabs")
+        with ContentSwitcher(initial=TABS[0]):
+            yield OverviewPanel(is_ascii=self._is_ascii, id="overview")
+            yield CurvesPanel(is_ascii=self._is_ascii, id="curves")
+            yield EpochsPanel(is_ascii=self._is_ascii, id="epochs")
+            yield AlertsPanel(is_ascii=self._is_ascii, id="alerts")
+            yield LogPanel(is_ascii=self._is_ascii, id="log")
+
+    @on(LogPanel.Back)
+    def _on_log_left(self, message: LogPanel.Back) -> None:
+        message.stop()
+        self.post_message(BackWanted())
+
+    @property
+    def panel(self) -> Widget:
+        """The panel of the tab that is open."""
+        return self.query_one(f"#{self.tab}")
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The keys of that panel."""
+        keys: tuple[Key, ...] = getattr(self.panel, "KEYS", ())
+        return keys
+
+    def all_keys(self) -> Iterator[tuple[str, tuple[Key, ...]]]:
+        """Yield the name and the keys of each tab."""
+        for tab in TABS:
+            yield tab, getattr(self.query_one(f"#{tab}"), "KEYS", ())
+
+    def open_tab(self, tab: str) -> None:
+        """Show *tab*."""
+        self.tab = tab
+        self.query_one(ContentSwitcher).current = tab
+
+    def focus_panel(self) -> None:
+        """Let the keys go to the panel."""
+        panel = self.panel
+        target = panel if panel.can_focus else next((w for w in panel.query("*") if w.can_focus and w.display), None)
+        if target is not None:
+            target.focus()
+
+    def jump(self, offset: int) -> None:
+        """Show the place in the log at byte *offset*."""
+        self.open_tab("log")
+        self._show_log()
+        self.query_one("#log", LogPanel).jump(offset)
+        self.focus_panel()
+
+    def show_run(self, snapshot: Snapshot, name: str, place: str, now: float) -> None:
+        """Show *snapshot* of the run called *name*, the one at *place* (`run 1/12`), as it is at *now*."""
+        self.snapshot = snapshot
+        self.query_one("#run-title", LinesView).show_lines([self._title(snapshot, name, place, now)])
+        view = snapshot.view
+        counts = {} if view is None else {"alerts": sum(a.state == "firing" for a in view.alerts)}
+        self.query_one(TabLine).show_tabs(self.tab, counts)
+        if self.tab == "log":
+            self._show_log()
+            self.query_one("#log", LogPanel).poll()
+        else:
+            self.panel.show_run(snapshot, now)  # type: ignore[attr-defined] # a Panel; Textual knows but its widgets
+
+    def restore(self, settings: dict[str, Any]) -> None:
+        """Take up what was remembered of each panel."""
+        for name in _REMEMBERED:
+            restore = getattr(self.query_one(f"#{name}"), "restore", None)
+            if restore is not None and isinstance(settings.get(name), dict):
+                restore(settings[name])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is to be remembered of each panel."""
+        found = {name: getattr(self.query_one(f"#{name}"), "settings", None) for name in _REMEMBERED}
+        return {name: settings for name, settings in found.items() if settings}
+
+    def _show_log(self) -> None:
+        snapshot = self.snapshot
+        if snapshot is None:
+            return
+        alerts = () if snapshot.view is None else snapshot.view.alerts
+        marks = tuple((a.offset, a.severity) for a in alerts if a.offset is not None)
+        if self._log_of != (snapshot.path, marks):
+            self._log_of = snapshot.path, marks
+            is_pipe = str(snapshot.path) == "-"
+            self.query_one("#log", LogPanel).show_log(None if is_pipe else snapshot.path, marks)
+
+    def _title(self, snapshot: Snapshot, name: str, place: str, now: float) -> Line:
+        width = self.size.width
+        page = Page(width, self._glyphs)
+        view = snapshot.view
+        back = Span("◂ " if not self._is_ascii else "< ", "quiet")
+        right = self._right(snapshot, place, now)
+        if view is None:
+            return Line([back, Span(page.name(name, max(8, width - 30)), "title"), Span(f"   {right}", "quiet")])
+        mark = MARKS[health(view)]
+        told = firing(view)
+        kinds: tuple[tuple[str, Role], ...] = (("X", "critical"), ("!", "warning"))
+        counted = [(sign, role, sum(a.severity == role for a in told)) for sign, role in kinds]
+        counts = [Span(f"  {sign} {n}", role) for sign, role, n in counted if n]
+        tail = [Span("  "), Span(view.status, STATUS_ROLES[view.status]), *counts]
+        used = 4 + sum(len(s.text) for s in tail)
+        room = width - used - len(right) - 3
+        if room < min(16, len(name)):
+            right, room = "", width - used - 1
+        shown = page.name(name, max(8, room))
+        line = Line([back, mark, Span(" "), Span(shown, "title"), *tail])
+        gap = width - line.cells - len(right) - 1
+        return page.bound(Line([*line.spans, Span(" " * max(1, gap)), Span(right, "quiet")] if right else line.spans))
+
+    @staticmethod
+    def _right(snapshot: Snapshot, place: str, now: float) -> str:
+        if snapshot.problem:
+            state = snapshot.problem
+        elif snapshot.is_history:
+            state = f"history {whole_percent(snapshot.read / snapshot.size) if snapshot.size else '0 %'}"
+        else:
+            state = "" if snapshot.grew_at is None else f"last output {age(max(0.0, now - snapshot.grew_at))} ago"
+        return "  ".join(part for part in (place, state) if part)
