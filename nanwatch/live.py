@@ -80,6 +80,8 @@ class Live:
                     self._stopping.wait(_REST_S)
             while not self._stopping.wait(_WAIT_S):  # nothing comes any more, but people still ask
                 following.step(0.0, self._take_wishes())
+            for wish in self._take_wishes():  # what somebody asked for just before leaving
+                wish(following)
         except Exception as error:  # noqa: BLE001 - the face tells it, and ends with it
             self._hand_over(Update(failure=error))
         finally:

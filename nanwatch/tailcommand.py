@@ -135,7 +135,7 @@ def _show(arguments: argparse.Namespace, patterns: list[str], config: Config) ->
     clock, state = SystemClock(), folder_of("state")
     app = Dashboard(
         lambda added: _live([*patterns, *added], config, arguments.poll, pipe),
-        clock, Preferences(state / FILE), theme=arguments.theme,
+        clock, Preferences(state / FILE), config.rules, theme=arguments.theme,
         is_ascii=arguments.ascii or not is_unicode(sys.__stdout__ or sys.stdout),
         logs=[] if pipe is not None else Discovery(patterns).scan(),
     )  # fmt: skip

@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from nanwatch.clock import Clock
+from nanwatch.config import Rules
 from nanwatch.model.alert import Alert, Silence
 from nanwatch.model.outlook import eta_of
 from nanwatch.model.snapshot import Snapshot
@@ -61,6 +62,7 @@ class Dashboard(ThemedApp):
         open_live: Callable[[tuple[str, ...]], Live],
         clock: Clock,
         preferences: Preferences,
+        rules: Rules = Rules(),  # noqa: B008 - frozen
         *,
         theme: str | None = None,
         is_ascii: bool = False,
@@ -79,7 +81,7 @@ class Dashboard(ThemedApp):
         self._while_frozen = 0
         self._told: set[str] = set()
         self.failure: Exception | None = None
-        self.main = MainScreen(is_ascii=is_ascii)
+        self.main = MainScreen(rules, is_ascii=is_ascii)
 
     # -- life
 
@@ -310,7 +312,7 @@ class Dashboard(ThemedApp):
             if pattern:
                 self._added = (*self._added, str(Path(pattern).expanduser()))
                 if self._live is not None:
-                    self._live.stop()
+                    self._live.stop(timeout=0.0)  # it ends by itself, and nobody takes what it still tells
                 self._follow()
 
         self.push_screen(LineDialog("Add a log", "a file, a folder, or a glob such as runs/**/*.log"), add)

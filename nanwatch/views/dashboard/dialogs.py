@@ -22,6 +22,8 @@ Result = TypeVar("Result")
 class Dialog(ModalScreen[Result | None]):
     """A box in the middle; Esc takes it away."""
 
+    AUTO_FOCUS = "Input, LinesView"
+
     DEFAULT_CSS = """
     Dialog { align: center middle; background: $background 60%; }
     Dialog > Vertical { width: 72; max-width: 100%; height: auto; max-height: 100%; border: round $role-quiet;
@@ -61,9 +63,8 @@ class KeysDialog(Dialog[str]):
 
     def on_mount(self) -> None:
         """Show all of them."""
-        self.query_one(LinesView).can_focus = False
+        self.query_one(LinesView).can_focus = False  # what is typed goes to the search
         self._search("")
-        self.query_one(Input).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show those that match."""
@@ -126,7 +127,6 @@ class ChoiceDialog(Dialog[int]):
         lines = [Line([Span(f" {n} ", "running"), Span(text)]) for n, text in enumerate(self._choices, start=1)]
         view = self.query_one(LinesView)
         view.show_lines(lines)
-        view.focus()
 
     def on_key(self, event: object) -> None:
         """Pick a choice by its digit."""

@@ -17,6 +17,8 @@ from textual.strip import Strip
 from nanwatch.views.dashboard.paint import style_of
 from nanwatch.views.page import Line
 
+_BOLD = Style(bold=True)
+
 
 class Look(NamedTuple):
     """What a painted line depends on beside its text."""
@@ -69,11 +71,11 @@ class LinesView(ScrollView, can_focus=True):
         """The line at the cursor was opened: Enter, or a click on it."""
 
     class HeadClicked(Message):
-        """Somebody clicked into the head, at this column."""
+        """Somebody clicked into the head, at this column of this line of it."""
 
-        def __init__(self, view: LinesView, column: int) -> None:
+        def __init__(self, view: LinesView, column: int, row: int = 0) -> None:
             super().__init__()
-            self.view, self.column = view, column
+            self.view, self.column, self.row = view, column, row
 
         @property
         def control(self) -> LinesView:
@@ -94,6 +96,11 @@ class LinesView(ScrollView, can_focus=True):
     def lines(self) -> Sequence[Line]:
         """The lines, without the head."""
         return self._lines
+
+    @property
+    def text_width(self) -> int:
+        """The cells of a line that are seen: what the scrollbar takes is not."""
+        return self.scrollable_content_region.width
 
     @property
     def page_height(self) -> int:
@@ -163,7 +170,7 @@ class LinesView(ScrollView, can_focus=True):
         if offset is None:
             return
         if offset.y < len(self._head):
-            self.post_message(self.HeadClicked(self, offset.x + self.scroll_offset.x))
+            self.post_message(self.HeadClicked(self, offset.x + self.scroll_offset.x, offset.y))
             return
         index = self.scroll_offset.y + offset.y - len(self._head)
         if not self.has_cursor or index >= len(self._lines):
@@ -177,7 +184,7 @@ class LinesView(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Return the line at *y* of the widget."""
-        width, left = self.size.width, self.scroll_offset.x
+        width, left = self.text_width, self.scroll_offset.x
         if y < len(self._head):
             return self._paint(self._head[y], Look(False, False), is_head=True).crop(left, left + width)
         index = self.scroll_offset.y + y - len(self._head)
@@ -193,15 +200,14 @@ class LinesView(ScrollView, can_focus=True):
         base = self.rich_style
         if is_head:
             base += self._style("head")
-        over = self._style("cursor") if look.is_cursor and look.is_focused else Style.null()
-        segments = [
-            Segment(_inert(span.text), base + (self._style(span.role) if span.role else Style.null()) + over)
-            for span in line.spans
-        ]
-        if look.is_cursor and not look.is_focused:
-            segments = [Segment(text, (style or base) + Style(bold=True)) for text, style, _ in segments]
-        strip = Strip(segments)
-        return strip.extend_cell_length(max(self.size.width, self._widest), base + over)
+        if look.is_cursor and look.is_focused:  # in one colour: a reversed line of many is hard to read
+            base += self._style("cursor")
+            segments = [Segment(_inert(s.text), base + _BOLD if self._style(s.role).bold else base) for s in line.spans]
+        elif look.is_cursor:
+            segments = [Segment(_inert(s.text), base + self._style(s.role) + _BOLD) for s in line.spans]
+        else:
+            segments = [Segment(_inert(s.text), base + self._style(s.role)) for s in line.spans]
+        return Strip(segments).extend_cell_length(max(self.text_width, self._widest), base)
 
     def _style(self, role: str) -> Style:
         style = self._styles.get(role)

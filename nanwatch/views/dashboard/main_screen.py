@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
 
+from nanwatch.config import Rules
 from nanwatch.model.snapshot import Snapshot
 from nanwatch.views.dashboard.key_line import KeyLine
 from nanwatch.views.dashboard.messages import BackWanted, LogWanted, RunOpened, TabPicked
@@ -27,7 +28,7 @@ _LEAST_SHARE, _MOST_SHARE, _SHARE_STEP = 15, 75, 5
 
 EVERYWHERE = (
     Key("1-5", "the tabs of a run"), Key("[ ]", "previous, next tab"), Key("J K", "next, previous run"),
-    Key("tab", "next pane"), Key("esc", "back"), Key("z", "one pane, or both"), Key("{ }", "move the split"),
+    Key("tab", "next pane"), Key("esc", "back"), Key("Z", "one pane, or both"), Key("{ }", "move the split"),
     Key("p", "freeze the screen"), Key("c", "compare the marked runs"), Key("o", "add a log"),
     Key("V", "save the screen as SVG"), Key("ctrl+p", "all commands"), Key("?", "keys"), Key("ctrl+c", "quit"),
 )  # fmt: skip
@@ -55,7 +56,7 @@ class MainScreen(Screen[None]):
         Binding("K", "next_run(-1)", show=False),
         Binding("escape,q", "back", show=False),
         Binding("tab,shift+tab", "other_pane", show=False),
-        Binding("z", "zoom", show=False),
+        Binding("z,Z", "zoom", show=False),
         Binding("left_curly_bracket", "split(-1)", show=False),
         Binding("right_curly_bracket", "split(1)", show=False),
         Binding("p", "app.freeze", show=False),
@@ -65,8 +66,9 @@ class MainScreen(Screen[None]):
         Binding("question_mark,f1", "app.help", show=False),
     ]
 
-    def __init__(self, *, is_ascii: bool) -> None:
+    def __init__(self, rules: Rules, *, is_ascii: bool) -> None:
         super().__init__()
+        self._rules = rules
         self._is_ascii = is_ascii
         self._snapshots: Mapping[Path, Snapshot] = {}
         self._now = 0.0
@@ -74,19 +76,16 @@ class MainScreen(Screen[None]):
         self.opened: Path | None = None
         self.is_zoomed = False
         self.notice = ""
+        self.runs = RunsPanel(is_ascii=is_ascii, id="runs")
+        self._key_line = KeyLine()
         self.run_pane: RunPane | None = None
         self._remembered: dict[str, Any] = {}
 
     def compose(self) -> ComposeResult:
         """Put the panes together."""
         with Vertical(id="panes"):
-            yield RunsPanel(is_ascii=self._is_ascii, id="runs")
-        yield KeyLine()
-
-    @property
-    def runs(self) -> RunsPanel:
-        """The list of runs."""
-        return self.query_one(RunsPanel)
+            yield self.runs
+        yield self._key_line
 
     async def mount_run_pane(self) -> None:
         """Make the pane of one run: it is not needed for the first picture, and takes as long as that."""
@@ -94,7 +93,7 @@ class MainScreen(Screen[None]):
             return
         from nanwatch.views.dashboard.run_pane import RunPane
 
-        self.run_pane = RunPane(is_ascii=self._is_ascii, id="run")
+        self.run_pane = RunPane(self._rules, is_ascii=self._is_ascii, id="run")
         await self.query_one("#panes").mount(self.run_pane)
         self.run_pane.restore(self._remembered)
         self._arrange()
@@ -125,7 +124,7 @@ class MainScreen(Screen[None]):
     def show_keys(self) -> None:
         """Show the keys of the pane that has them."""
         keys = self.run_pane.keys if self.run_pane is not None and self.is_in_run else self.runs.KEYS
-        self.query_one(KeyLine).show_keys(keys, self.notice)
+        self._key_line.show_keys(keys, self.notice)
 
     def _show_run(self) -> None:
         path = self.opened or (self.runs.selected if self.shows_both else None)
@@ -142,6 +141,7 @@ class MainScreen(Screen[None]):
         self.set_class(both, "-both")
         self.set_class(self.opened is not None and not both, "-run")
         self.runs.styles.height = f"{self._share}%" if both else "1fr"
+        self.runs.has_strip = not both  # the pane below says it all
 
     def _arrange(self) -> None:
         """Lay out anew, and show what is now seen."""

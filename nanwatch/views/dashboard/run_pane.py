@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
+from nanwatch.config import Rules
 from nanwatch.model.snapshot import Snapshot
 from nanwatch.views.block import MARKS, STATUS_ROLES
 from nanwatch.views.dashboard.alerts import AlertsPanel
@@ -40,26 +41,31 @@ class RunPane(Vertical):
     RunPane > #run-title { height: 1; overflow-y: hidden; scrollbar-size: 0 0; }
     """
 
-    def __init__(self, *, is_ascii: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, rules: Rules, *, is_ascii: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self._is_ascii = is_ascii
         self._glyphs = glyphs_of(is_ascii)
+        self._title_line = LinesView(id="run-title")
+        self._title_line.can_focus = False
+        self._tab_line = TabLine(TABS, id="run-tabs")
+        self._log = LogPanel(is_ascii=is_ascii, id="log")
+        self._panels: dict[str, Widget] = {
+            "overview": OverviewPanel(is_ascii=is_ascii, id="overview"),
+            "curves": CurvesPanel(is_ascii=is_ascii, id="curves"),
+            "epochs": EpochsPanel(is_ascii=is_ascii, id="epochs"),
+            "alerts": AlertsPanel(is_ascii=is_ascii, rules=rules, id="alerts"),
+            "log": self._log,
+        }
         self.tab = TABS[0]
         self.snapshot: Snapshot | None = None
         self._log_of: tuple[Path, tuple[tuple[int, str], ...]] | None = None
 
     def compose(self) -> ComposeResult:
         """Put the parts together."""
-        title = LinesView(id="run-title")
-        title.can_focus = False
-        yield title
-        yield TabLine(TABS, id="run-tabs")
+        yield self._title_line
+        yield self._tab_line
         with ContentSwitcher(initial=TABS[0]):
-            yield OverviewPanel(is_ascii=self._is_ascii, id="overview")
-            yield CurvesPanel(is_ascii=self._is_ascii, id="curves")
-            yield EpochsPanel(is_ascii=self._is_ascii, id="epochs")
-            yield AlertsPanel(is_ascii=self._is_ascii, id="alerts")
-            yield LogPanel(is_ascii=self._is_ascii, id="log")
+            yield from self._panels.values()
 
     @on(LogPanel.Back)
     def _on_log_left(self, message: LogPanel.Back) -> None:
@@ -69,7 +75,7 @@ class RunPane(Vertical):
     @property
     def panel(self) -> Widget:
         """The panel of the tab that is open."""
-        return self.query_one(f"#{self.tab}")
+        return self._panels[self.tab]
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -80,7 +86,7 @@ class RunPane(Vertical):
     def all_keys(self) -> Iterator[tuple[str, tuple[Key, ...]]]:
         """Yield the name and the keys of each tab."""
         for tab in TABS:
-            yield tab, getattr(self.query_one(f"#{tab}"), "KEYS", ())
+            yield tab, getattr(self._panels[tab], "KEYS", ())
 
     def open_tab(self, tab: str) -> None:
         """Show *tab*."""
@@ -98,33 +104,35 @@ class RunPane(Vertical):
         """Show the place in the log at byte *offset*."""
         self.open_tab("log")
         self._show_log()
-        self.query_one("#log", LogPanel).jump(offset)
+        self._log.jump(offset)
         self.focus_panel()
 
     def show_run(self, snapshot: Snapshot, name: str, place: str, now: float) -> None:
         """Show *snapshot* of the run called *name*, the one at *place* (`run 1/12`), as it is at *now*."""
         self.snapshot = snapshot
-        self.query_one("#run-title", LinesView).show_lines([self._title(snapshot, name, place, now)])
+        self._title_line.show_lines([self._title(snapshot, name, place, now)])
         view = snapshot.view
-        counts = {} if view is None else {"alerts": sum(a.state == "firing" for a in view.alerts)}
-        self.query_one(TabLine).show_tabs(self.tab, counts)
+        counts = (
+            {} if view is None else {"alerts": sum(a.state == "firing" and a.severity != "info" for a in view.alerts)}
+        )
+        self._tab_line.show_tabs(self.tab, counts)
         if self.tab == "log":
             self._show_log()
-            self.query_one("#log", LogPanel).poll()
+            self._log.poll()
         else:
             self.panel.show_run(snapshot, now)  # type: ignore[attr-defined] # a Panel; Textual knows but its widgets
 
     def restore(self, settings: dict[str, Any]) -> None:
         """Take up what was remembered of each panel."""
         for name in _REMEMBERED:
-            restore = getattr(self.query_one(f"#{name}"), "restore", None)
+            restore = getattr(self._panels[name], "restore", None)
             if restore is not None and isinstance(settings.get(name), dict):
                 restore(settings[name])
 
     @property
     def settings(self) -> dict[str, Any]:
         """What is to be remembered of each panel."""
-        found = {name: getattr(self.query_one(f"#{name}"), "settings", None) for name in _REMEMBERED}
+        found = {name: getattr(self._panels[name], "settings", None) for name in _REMEMBERED}
         return {name: settings for name, settings in found.items() if settings}
 
     def _show_log(self) -> None:
@@ -136,7 +144,7 @@ class RunPane(Vertical):
         if self._log_of != (snapshot.path, marks):
             self._log_of = snapshot.path, marks
             is_pipe = str(snapshot.path) == "-"
-            self.query_one("#log", LogPanel).show_log(None if is_pipe else snapshot.path, marks)
+            self._log.show_log(None if is_pipe else snapshot.path, marks)
 
     def _title(self, snapshot: Snapshot, name: str, place: str, now: float) -> Line:
         width = self.size.width
