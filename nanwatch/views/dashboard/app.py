@@ -30,6 +30,7 @@ from nanwatch.views.words import clean, plural, size_words
 
 if TYPE_CHECKING:  # what follows the logs is loaded by its own thread, once the first picture stands
     from nanwatch.live import Live
+    from nanwatch.views.dashboard.compare.screen import CompareScreen
 
 _DRAW_S, _TICK_S = 0.5, 1.0
 """Seconds between two redraws of what came in, and between two of what only time changes."""
@@ -80,6 +81,9 @@ class Dashboard(ThemedApp):
         self._frozen_at: float | None = None
         self._while_frozen = 0
         self._told: set[str] = set()
+        self._comparison: CompareScreen | None = None
+        self._marked: list[Path] = []
+        self._to_silence: list[SilenceWanted] = []
         self.failure: Exception | None = None
         self.main = MainScreen(rules, is_ascii=is_ascii)
 
@@ -94,9 +98,14 @@ class Dashboard(ThemedApp):
         keep = self._preferences.part
         self.main.restore(keep("runs"), keep("run"), keep("screen"))
         self.main.runs.focus_list()
-        self._draw()
+        self.draw()
         self.call_after_refresh(self._follow)
         self.set_interval(_TICK_S, self._tick)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether what stood in the logs at first has been read."""
+        return self._update.is_live
 
     def _follow(self) -> None:
         live = self._live = self._open_live(self._added)
@@ -134,27 +143,26 @@ class Dashboard(ThemedApp):
             self._is_due = True
             wait = _DRAW_S - (self._clock.steady() - self._drawn_at)
             if wait <= 0 or self.main.run_pane is None:
-                self._draw()
+                self.draw()
             else:
-                self.set_timer(wait, self._draw)
+                self.set_timer(wait, self.draw)
         if self.main.run_pane is None and any(s.view is not None for s in self._snapshots.values()):
             self.main.call_after_refresh(self.main.mount_run_pane)  # not before the first values are seen
 
     def _tick(self) -> None:
         if self._clock.steady() - self._drawn_at >= _TICK_S / 2:
-            self._draw()
+            self.draw()
         self._remember()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         """Show what is known now."""
         self._is_due = False
         self._drawn_at, now = self._clock.steady(), self._clock.now()
         self.main.notice = self._notice(now)
         if self._frozen_at is None:
             self.main.show_runs(self._snapshots, now, self._update.waiting_for)
-            compared = self.screen
-            if hasattr(compared, "update_runs"):
-                compared.update_runs(self._snapshots)
+            if self._comparison is not None:
+                self._comparison.update(self._compared())
         else:
             self.main.show_keys()
 
@@ -203,10 +211,17 @@ class Dashboard(ThemedApp):
         if not message.alerts:
             self.notify("no alert fires here", severity="information")
             return
-        rules = sorted({alert.rule for alert in message.alerts})
-        run_id = self._run_id(message.path)
-        terms = list(self._terms(message.path))
-        name = self.main.runs.names.get(message.path, str(message.path))
+        self._to_silence.append(message)
+        if len(self._to_silence) == 1:  # of several runs that are marked, each is asked for
+            self.call_later(self._ask_how_long)
+
+    def _ask_how_long(self) -> None:
+        wanted, self._to_silence = self._to_silence, []
+        targets = [(rule, self._run_id(w.path)) for w in wanted for rule in sorted({a.rule for a in w.alerts})]
+        rules = ", ".join(dict.fromkeys(rule for rule, _ in targets))
+        names = self.main.runs.names
+        where = clean(names.get(wanted[0].path, str(wanted[0].path))) if len(wanted) == 1 else f"{len(wanted)} runs"
+        terms = list(self._terms(wanted[0].path))
         choices = [words if words.startswith(("until", "end")) else f"for {words}" for words, _ in terms]
 
         def silence(chosen: int | None) -> None:
@@ -214,15 +229,15 @@ class Dashboard(ThemedApp):
                 return
             words, ends_at = terms[chosen]
             if words == _UNSILENCE:
-                self._live.end_silences(lambda s: s.run == glob.escape(run_id) and s.rule in rules)
+                ended = {(rule, glob.escape(run)) for rule, run in targets}
+                self._live.end_silences(lambda s: (s.rule, s.run) in ended)
                 self.notify("no longer silenced")
                 return
-            now = self._clock.now()
-            for rule in rules:
-                self._live.silence(Silence(rule, glob.escape(run_id), starts_at=now, ends_at=ends_at))
-            self.notify(f"{', '.join(rules)} silenced {choices[chosen]}")
+            for rule, run in targets:
+                self._live.silence(Silence(rule, glob.escape(run), starts_at=self._clock.now(), ends_at=ends_at))
+            self.notify(f"{rules} silenced {choices[chosen]}", markup=False)
 
-        self.push_screen(ChoiceDialog(f"Silence {', '.join(rules)} of {clean(name)}", choices), silence)
+        self.push_screen(ChoiceDialog(f"Silence {rules} of {where}", choices), silence)
 
     def _terms(self, path: Path) -> Iterable[tuple[str, float | None]]:
         now = self._clock.now()
@@ -262,7 +277,7 @@ class Dashboard(ThemedApp):
         """Keep the screen as it is, or let it go on."""
         self._frozen_at = self._clock.now() if self._frozen_at is None else None
         self._while_frozen = 0
-        self._draw()
+        self.draw()
 
     async def action_quit(self) -> None:
         """Leave at once."""
@@ -297,8 +312,16 @@ class Dashboard(ThemedApp):
         if len(marked) < _PAIR:
             self.notify("mark two runs or more with space, then press c", severity="information")
             return
+        self._marked = marked
+        self._comparison = CompareScreen(self._compared(), is_ascii=self._is_ascii)
+        self.push_screen(self._comparison, self._end_comparison)
+
+    def _compared(self) -> list[tuple[str, Snapshot]]:
         names = self.main.runs.names
-        self.push_screen(CompareScreen([(names.get(path, str(path)), self._snapshots[path]) for path in marked]))
+        return [(names.get(path, str(path)), self._snapshots[path]) for path in self._marked if path in self._snapshots]
+
+    def _end_comparison(self, _: None) -> None:
+        self._comparison = None
 
     @on(BackWanted)
     def _on_back_wanted(self) -> None:

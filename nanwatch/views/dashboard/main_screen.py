@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # loaded once the first picture stands
 
 _WIDE, _HIGH = 130, 36
 """Cells from which on the runs and one of them are seen together."""
+_LEAST_LIST = 7
 _LEAST_SHARE, _MOST_SHARE, _SHARE_STEP = 15, 75, 5
 
 EVERYWHERE = (
@@ -113,7 +114,10 @@ class MainScreen(Screen[None]):
 
     def show_runs(self, snapshots: Mapping[Path, Snapshot], now: float, waiting_for: Sequence[str] = ()) -> None:
         """Show *snapshots* as they are at *now*."""
+        has_other_logs = len(snapshots) != len(self._snapshots)
         self._snapshots, self._now = snapshots, now
+        if has_other_logs:
+            self._lay_out()
         if self.runs.display:
             self.runs.show_runs(snapshots, now, waiting_for)
         if self.opened is not None and self.opened not in snapshots:
@@ -131,17 +135,21 @@ class MainScreen(Screen[None]):
         snapshot = None if path is None else self._snapshots.get(path)
         if path is None or snapshot is None or self.run_pane is None or not self.run_pane.display:
             return
-        order = list(self._snapshots)
+        order = self.runs.order.shown
         name = self.runs.names.get(path, str(path))
-        place = f"run {order.index(path) + 1}/{len(order)}" if len(order) > 1 else ""
+        place = f"run {order.index(path) + 1}/{len(order)}" if path in order and len(order) > 1 else ""
         self.run_pane.show_run(snapshot, name, place, self._now)
 
     def _lay_out(self) -> None:
         both = self.shows_both
         self.set_class(both, "-both")
         self.set_class(self.opened is not None and not both, "-run")
-        self.runs.styles.height = f"{self._share}%" if both else "1fr"
+        self.runs.styles.height = self._list_height() if both else "1fr"
         self.runs.has_strip = not both  # the pane below says it all
+
+    def _list_height(self) -> int:
+        """Return the lines of the list beside a run: no more than it has use for."""
+        return min(self.size.height * self._share // 100, max(_LEAST_LIST, len(self._snapshots) + 3))
 
     def _arrange(self) -> None:
         """Lay out anew, and show what is now seen."""

@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widget import Widget
-from textual.widgets import ContentSwitcher
 
 from nanwatch.config import Rules
 from nanwatch.model.snapshot import Snapshot
@@ -20,7 +19,7 @@ from nanwatch.views.dashboard.curves.panel import CurvesPanel
 from nanwatch.views.dashboard.epochs import EpochsPanel
 from nanwatch.views.dashboard.lines import LinesView
 from nanwatch.views.dashboard.log.panel import LogPanel
-from nanwatch.views.dashboard.messages import BackWanted
+from nanwatch.views.dashboard.messages import BackWanted, CopyWanted
 from nanwatch.views.dashboard.overview import OverviewPanel
 from nanwatch.views.dashboard.panel import TABS, Key, glyphs_of
 from nanwatch.views.dashboard.tabs import TabLine
@@ -28,6 +27,8 @@ from nanwatch.views.health import firing, health
 from nanwatch.views.page import Line, Page, Role, Span
 from nanwatch.views.words import age, whole_percent
 
+_ROOMY = (130, 32)
+"""Cells of the pane from which on the overview does not need all of them."""
 _REMEMBERED = ("curves", "epochs", "alerts", "overview")
 
 
@@ -36,8 +37,8 @@ class RunPane(Vertical):
 
     DEFAULT_CSS = """
     RunPane { background: $background; }
-    RunPane > ContentSwitcher { height: 1fr; }
-    RunPane > ContentSwitcher > * { height: 1fr; }
+    RunPane > .tab { height: 1fr; display: none; }
+    RunPane > .tab.-open { display: block; }
     RunPane > #run-title { height: 1; overflow-y: hidden; scrollbar-size: 0 0; }
     """
 
@@ -64,13 +65,20 @@ class RunPane(Vertical):
         """Put the parts together."""
         yield self._title_line
         yield self._tab_line
-        with ContentSwitcher(initial=TABS[0]):
-            yield from self._panels.values()
+        for panel in self._panels.values():
+            panel.add_class("tab")
+            yield panel
+        self.open_tab(self.tab)
 
     @on(LogPanel.Back)
     def _on_log_left(self, message: LogPanel.Back) -> None:
         message.stop()
         self.post_message(BackWanted())
+
+    @on(LogPanel.Copied)
+    def _on_log_copied(self, message: LogPanel.Copied) -> None:
+        message.stop()
+        self.post_message(CopyWanted(message.text, "row"))
 
     @property
     def panel(self) -> Widget:
@@ -91,7 +99,23 @@ class RunPane(Vertical):
     def open_tab(self, tab: str) -> None:
         """Show *tab*."""
         self.tab = tab
-        self.query_one(ContentSwitcher).current = tab
+        self._lay_out()
+
+    def on_resize(self) -> None:
+        """Lay out for the new size."""
+        self._lay_out()
+
+    @property
+    def _has_charts(self) -> bool:
+        """Whether there is room for the curves below the overview."""
+        return self.tab == "overview" and self.size.width >= _ROOMY[0] and self.size.height >= _ROOMY[1]
+
+    def _lay_out(self) -> None:
+        for name, panel in self._panels.items():
+            panel.set_class(name == self.tab or (name == "curves" and self._has_charts), "-open")
+        overview = self._panels["overview"]
+        overview.styles.height = "auto" if self._has_charts else "1fr"
+        overview.styles.max_height = "60%" if self._has_charts else None
 
     def focus_panel(self) -> None:
         """Let the keys go to the panel."""
@@ -120,7 +144,8 @@ class RunPane(Vertical):
             self._show_log()
             self._log.poll()
         else:
-            self.panel.show_run(snapshot, now)  # type: ignore[attr-defined] # a Panel; Textual knows but its widgets
+            for name in (self.tab, *(["curves"] if self._has_charts else [])):
+                self._panels[name].show_run(snapshot, now)  # type: ignore[attr-defined] # Textual knows but widgets
 
     def restore(self, settings: dict[str, Any]) -> None:
         """Take up what was remembered of each panel."""

@@ -98,7 +98,7 @@ async def dashboard(
     )  # fmt: skip
     async with app.run_test(size=size, notifications=True) as pilot:
         driver = Driver(app, pilot)
-        await driver.until(lambda: app._update.is_live and app.main.run_pane is not None, "the end of the first look")
+        await driver.until(lambda: app.is_live and app.main.run_pane is not None, "the end of the first look")
         await driver.until(lambda: not app._is_due, "the first picture")
         yield driver
 

@@ -177,7 +177,7 @@ class RunsList(Widget):
         width, height = self.size
         counts, page = count(self._entries.values()), Page(width, self.glyphs)
         is_tiny = width < _TINY[0] and height < _TINY[1]
-        self._header.display = is_tiny or height >= _HEADER_FROM
+        self._header.display = is_tiny or self.screen.size.height > _HEADER_FROM  # beside a run there is room for it
         if is_tiny:
             worst = self._entries[self.order.shown[0]] if self.order.shown else None
             self._header.show_lines([tiny_line(counts, worst, page)])
