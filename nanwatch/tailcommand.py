@@ -36,6 +36,8 @@ def tail(arguments: argparse.Namespace) -> int:
     config = config_of(arguments)
     if arguments.events and not arguments.json:
         raise UsageError("--events goes with --json")
+    if arguments.serve and _is_log(arguments.serve):  # `--serve LOG`: what follows the option need not be an address
+        arguments.logs, arguments.serve = [arguments.serve, *arguments.logs], ""
     patterns = arguments.logs or list(config.logs)
     if "-" in patterns and len(patterns) > 1:
         raise UsageError("- (standard input) stands alone")
@@ -44,6 +46,11 @@ def tail(arguments: argparse.Namespace) -> int:
     if _is_for_screen(arguments):
         return _show(arguments, patterns, config)
     return _print(arguments, patterns, config)
+
+
+def _is_log(text: str) -> bool:
+    """Tell whether *text* names logs, and no address to serve at."""
+    return any(sign in text for sign in "/*?") or not (":" in text or text.isdecimal())
 
 
 def _is_for_screen(arguments: argparse.Namespace) -> bool:

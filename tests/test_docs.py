@@ -15,6 +15,7 @@ from typing import get_args
 
 import pytest
 
+from docs import make_dashboard_keys
 from docs.make_alerts_table import page
 from nanwatch import cli
 from nanwatch.alerts.inhibition import INHIBITS
@@ -403,3 +404,9 @@ def test_the_daemon_s_page_is_narrow() -> None:
     """The page can be read in an editor: only rows of tables and the line for cron are longer than 120 characters."""
     long = [line for line in DAEMON.splitlines() if len(line) > 120 and not line.startswith(("|", "*/5 "))]
     assert long == []
+
+
+def test_the_keys_of_the_dashboard_are_those_of_its_help() -> None:
+    """The guide's tables are made from what the dashboard itself tells."""
+    text = make_dashboard_keys.PAGE.read_text(encoding="utf-8")
+    assert text == make_dashboard_keys.page(text), "run docs/make_dashboard_keys.py"

@@ -13,9 +13,10 @@ from textual.containers import Vertical
 from textual.screen import Screen
 
 from nanwatch.config import Rules
+from nanwatch.model.alert import Alert
 from nanwatch.model.snapshot import Snapshot
 from nanwatch.views.dashboard.key_line import KeyLine
-from nanwatch.views.dashboard.messages import BackWanted, LogWanted, RunOpened, TabPicked
+from nanwatch.views.dashboard.messages import AckWanted, BackWanted, LogWanted, RunOpened, SilenceWanted, TabPicked
 from nanwatch.views.dashboard.panel import TABS, Key
 from nanwatch.views.dashboard.runs.panel import RunsPanel
 
@@ -30,6 +31,7 @@ _LEAST_SHARE, _MOST_SHARE, _SHARE_STEP = 15, 75, 5
 EVERYWHERE = (
     Key("1-5", "the tabs of a run"), Key("[ ]", "previous, next tab"), Key("J K", "next, previous run"),
     Key("tab", "next pane"), Key("esc", "back"), Key("Z", "one pane, or both"), Key("{ }", "move the split"),
+    Key("a A", "acknowledge what fires, take it back"), Key("x", "silence what fires"),
     Key("p", "freeze the screen"), Key("c", "compare the marked runs"), Key("o", "add a log"),
     Key("V", "save the screen as SVG"), Key("ctrl+p", "all commands"), Key("?", "keys"), Key("ctrl+c", "quit"),
 )  # fmt: skip
@@ -60,6 +62,9 @@ class MainScreen(Screen[None]):
         Binding("z,Z", "zoom", show=False),
         Binding("left_curly_bracket", "split(-1)", show=False),
         Binding("right_curly_bracket", "split(1)", show=False),
+        Binding("a", "acknowledge(False)", show=False),
+        Binding("A", "acknowledge(True)", show=False),
+        Binding("x", "silence", show=False),
         Binding("p", "app.freeze", show=False),
         Binding("c", "app.compare", show=False),
         Binding("o", "app.add_log", show=False),
@@ -249,6 +254,25 @@ class MainScreen(Screen[None]):
             self.runs.select(path)
         else:
             self.open_run(path)
+
+    def _firing(self) -> tuple[Path, list[Alert]] | None:
+        """Return the run that is shown, and what needs somebody in it."""
+        path = self.opened or self.runs.selected
+        snapshot = None if path is None else self._snapshots.get(path)
+        if path is None or snapshot is None or snapshot.view is None:
+            return None
+        fires = [a for a in snapshot.view.alerts if a.state == "firing" and a.severity != "info"]
+        return path, fires
+
+    def action_acknowledge(self, undo: bool) -> None:
+        """Keep quiet what fires in the run that is shown, or take that back."""
+        if (found := self._firing()) is not None:
+            self.post_message(AckWanted(*found, undo))
+
+    def action_silence(self) -> None:
+        """Ask for how long nobody is to be told of what fires in the run that is shown."""
+        if (found := self._firing()) is not None:
+            self.post_message(SilenceWanted(*found))
 
     def action_back(self) -> None:
         """Go back to the list; from there, leave."""
