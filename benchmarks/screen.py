@@ -30,7 +30,7 @@ _ASKED, _YES = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 """A program asks whether it may say where a frame ends, as most terminals of today let it, and the answer."""
 _END = b"\x1b[?2026l"
 _REVERSE = re.compile(rb"\x1b\[(?:[1-6];)*7(?:;[0-9;]*)?m")
-_PLACE = re.compile(r"\x1b\[(\d+);\d+H")
+_PLACE = re.compile(r"\x1b\[(\d+);(\d+)H")
 _CODES = re.compile(rb"\x1b(?:\[[0-9;?<>=$]*[A-GI-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 _KEPT = 2000  # frames
 
@@ -53,7 +53,7 @@ Seen = Callable[[Frame], bool]
 
 def shows(pattern: str) -> Seen:
     """Return what tells whether a frame shows *pattern*, a regular expression, within one row."""
-    found = re.compile(pattern)
+    found = re.compile(pattern, re.MULTILINE)
     return lambda frame: found.search(frame.text) is not None
 
 
@@ -166,6 +166,7 @@ def _rows(data: bytes) -> dict[int, str]:
     plain = _CODES.sub(b"", _REVERSE.sub(REVERSED.encode(), data)).decode("utf-8", "replace")
     _, *parts = _PLACE.split(plain)
     rows: dict[int, str] = {}
-    for y, text in zip(parts[::2], parts[1::2], strict=True):
-        rows[int(y)] = rows.get(int(y), "") + text.rstrip("\r\n")
+    for y, x, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        before = rows.get(int(y), "") if x != "1" or not text.strip("\r\n") else ""
+        rows[int(y)] = before + text.rstrip("\r\n")
     return rows

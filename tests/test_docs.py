@@ -287,15 +287,17 @@ def test_the_guide_s_lines_are_short() -> None:
 
 
 def test_the_two_incidents_of_the_readme_are_as_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """The README's first command shows the incident that it names, and the picture shows the one of its caption."""
+    """The README's first command shows the incident that it names, and the pictures show the one of their captions."""
     (log,) = re.findall(r"summary (fixtures/\S+)\n", README)
     assert cli.main(["summary", "--no-cache", str(ROOT / log)]) == 0
     (batches, batch, epoch) = re.findall(r"(\d+) NaN batches, from batch (\d+) of epoch (\d+) on", README)[0]
     assert f"{batches} NaN from batch {batch} of epoch {epoch} on" in capsys.readouterr().out
     (batches, batch, epoch) = re.findall(r"!\[.*?(\d+) NaN batches since batch (\d+) of epoch (\d+)", README)[0]
-    picture = (DOCS / "summary.svg").read_text(encoding="utf-8").replace("&#160;", " ")
-    assert f"NaN since batch {batch} of epoch {epoch}" in picture
-    assert f"nan_burst: {batches} NaN" in picture
+    for name in ("summary", "dashboard"):
+        assert f"docs/{name}.svg" in README
+        picture = (DOCS / f"{name}.svg").read_text(encoding="utf-8").replace("&#160;", " ")
+        assert f"NaN since batch {batch} of epoch {epoch}" in picture
+        assert f"nan_burst: {batches} NaN" in picture
 
 
 # -- daemon.md: a command of the user's

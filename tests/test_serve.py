@@ -21,6 +21,7 @@ from nanwatch.views.dashboard.web import server, visitor
 from nanwatch.views.dashboard.web.address import Address, is_loopback_asked, is_own_origin, read_address
 from tests.support.browser import served
 from tests.support.command import ROOT, TIMEOUT, environment, run
+from tests.support.prometheus import program
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound to it
 STUB = """
@@ -33,6 +34,8 @@ def show(text):
     sys.stdout.buffer.flush()
 if "fail" in sys.argv:
     sys.exit("no such config")
+if "nonsense" in sys.argv:
+    print("." * 100000, flush=True)
 sys.stdout.buffer.write(b"__GANGLION__\\n")
 show(f"pid {os.getpid()} size {os.environ['COLUMNS']}x{os.environ['ROWS']}")
 print("a word on stderr", file=sys.stderr)
@@ -345,6 +348,18 @@ def test_a_visitor_that_leaves_ends_the_dashboard(stub: str, monkeypatch: pytest
     asyncio.run(main())
 
 
+def test_nonsense_ends_the_dashboard() -> None:
+    """What does not speak as a dashboard does is ended, its visitor is let go, and the server says so."""
+
+    async def main() -> None:
+        async with serving("nonsense") as site:
+            async with site.visit() as visit:
+                assert await close_code(visit) == 1000
+            assert "chunk" in await said(site, "dashboard failed")
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("stub", ["", "hang", "flood"])
 def test_the_server_takes_its_dashboards_along(stub: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the server has ended, no process of a dashboard is left, and the visitors were told."""
@@ -364,7 +379,9 @@ def test_the_server_takes_its_dashboards_along(stub: str, monkeypatch: pytest.Mo
 
 def children(pid: int) -> list[int]:
     """Return the processes that *pid* has started."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, check=True, timeout=TIMEOUT).stdout
+    listed = subprocess.run(
+        [program("ps"), "-A", "-o", "pid=,ppid="], capture_output=True, check=True, timeout=TIMEOUT
+    ).stdout
     return [int(own) for own, parent in (line.split() for line in listed.splitlines()) if int(parent) == pid]
 
 

@@ -24,8 +24,9 @@ _PAUSE_S = 0.05
 _OPTIONS = (
     "--headless=new", "--no-sandbox", "--remote-debugging-port=0", "--no-first-run", "--disable-extensions",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--mute-audio",
-    "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage",
+    "--disable-dev-shm-usage", "--disable-3d-apis",
 )  # fmt: skip
+"""Among them: no WebGL, which takes all of a machine that has no graphics card."""
 _CODES = {"Enter": ("\r", 13), "Escape": ("", 27), "Tab": ("\t", 9)}
 _FIND_TERMINAL = """
 Object.defineProperty(Object.prototype, "fitAddon", {

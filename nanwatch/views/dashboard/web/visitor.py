@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
@@ -85,19 +86,23 @@ class VisitorDashboard(AppService):
         if process is None or process.stdout is None or process.stderr is None:
             raise RuntimeError("start() comes first")
         listening = asyncio.create_task(self._listen(process.stderr, process.pid))
-        has_begun = False
         try:
-            has_begun = await self._has_begun(process.stdout)
-            if has_begun:
-                await self._forward(process.stdout)
-        except asyncio.IncompleteReadError:
-            pass  # that is how it ends
+            if not await self._show(process.stdout):
+                await listening
+                await self._to_visitor(self.remote_write_bytes, self._farewell())
         finally:
+            _signal(process, signal.SIGKILL)  # it has ended, unless what it wrote could not be understood
             await listening
-        if not has_begun:
-            await self._to_visitor(self.remote_write_bytes, self._farewell())
-        await self._to_visitor(self.remote_close)
-        await process.wait()
+            await self._to_visitor(self.remote_close)
+            await process.wait()
+
+    async def _show(self, stdout: asyncio.StreamReader) -> bool:
+        """Pass on what the dashboard shows; return whether it ever began to."""
+        if not await self._has_begun(stdout):
+            return False
+        with suppress(asyncio.IncompleteReadError):  # that is how it ends
+            await self._forward(stdout)
+        return True
 
     async def _has_begun(self, stdout: asyncio.StreamReader) -> bool:
         for _ in range(_FIRST_LINES):
@@ -161,6 +166,8 @@ class VisitorDashboard(AppService):
         if not await _has_ended(task):
             _signal(process, signal.SIGKILL)
         await asyncio.wait({task})
+        if (error := task.exception()) is not None:
+            self._say(f"dashboard failed: {error}")
 
 
 async def _has_ended(task: asyncio.Task[None]) -> bool:
