@@ -44,8 +44,13 @@ class Frame:
 
     @property
     def text(self) -> str:
-        """All that was written."""
-        return "\n".join(self.rows.values())
+        """All that was written, a line for each row."""
+        return "\n".join(self.rows.values()).replace(REVERSED, "")
+
+    @property
+    def chosen(self) -> str:
+        """The first row that begins in reverse video, which is where the cursor is, or an empty text."""
+        return next((row.replace(REVERSED, "") for row in self.rows.values() if row.startswith(REVERSED)), "")
 
 
 Seen = Callable[[Frame], bool]

@@ -188,8 +188,8 @@ class Following:
         problem, size, behind = (log.problem, log.size, log.bytes_behind) if log else (None, 0, 0)
         if log is None and isinstance(watch, Watch):
             problem = "file is missing"
-        read, is_history = size - behind, not watch.is_live and behind > 0
-        if before is not None and before.is_estimate and is_history:
+        read, is_history = size - behind, not watch.is_live
+        if before is not None and before.is_estimate and behind > 0 and is_history:
             return replace(before, size=size, read=read)  # what its end told is nearer to the truth than its start
         if path in self._changed or before is None or before.is_estimate:
             taken = self._log(path).snapshot(watch.grew_at(path), self._clock.now(), size, read)
@@ -232,6 +232,8 @@ class Following:
             if not isinstance(notice, Alert):
                 log.note(run, notice)
         taken = log.snapshot(mtime, self._clock.now(), size, 0)
+        if taken.view is None or taken.view.status == "unknown":  # its end alone cannot be understood
+            return Snapshot(path, None, {}, mtime, size, 0, None, True)
         return replace(taken, is_history=True, is_estimate=True)
 
 

@@ -50,7 +50,9 @@ def tail(arguments: argparse.Namespace) -> int:
 
 def _is_log(text: str) -> bool:
     """Tell whether *text* names logs, and no address to serve at."""
-    return any(sign in text for sign in "/*?") or not (":" in text or text.isdecimal())
+    if any(sign in text for sign in "/*?") or os.path.exists(text):  # noqa: PTH110
+        return True
+    return not (":" in text or text.isdecimal() or text == "localhost")
 
 
 def _is_for_screen(arguments: argparse.Namespace) -> bool:
@@ -212,4 +214,5 @@ def _serve(arguments: argparse.Namespace, patterns: list[str]) -> int:
     options = [f"--config={arguments.config}"] if arguments.config else []
     options += ["--poll"] if arguments.poll else []
     options += [f"--theme={arguments.theme}"] if arguments.theme else []
+    options += ["--ascii"] if arguments.ascii else []
     return serve([*options, "--", *patterns], arguments.serve, say)

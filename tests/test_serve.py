@@ -181,7 +181,7 @@ def test_a_taken_port_is_said_in_a_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(("x.log", "--serve", "198.51.100.1:8000"), b"198.51.100.1 is no address of this machine"),
-     (("--serve", "x.log"), b"logs stand before --serve"),
+     (("x.log", "--serve", "localhost:http"), b"--serve localhost:http: write HOST:PORT"),
      (("--serve", "--", "-"), b"standard input cannot be served")],
 )  # fmt: skip
 def test_what_cannot_be_served(tmp_path: Path, arguments: tuple[str, ...], said: bytes) -> None:

@@ -25,13 +25,10 @@ class RunCurves:
             return
         position = max(0, run.position)
         self._follow(run, position)
-        figures = {**event.losses, **event.metrics}
-        for name, value in (
-            (LEARNING_RATE, event.lr), (VRAM, event.vram_gb), (SPEED, event.rate), (GRAD_NORM, event.grad_norm),
-        ):  # fmt: skip
-            if value is not None:
-                figures[name] = value
-        for name, value in figures.items():
+        others = {LEARNING_RATE: event.lr, VRAM: event.vram_gb, SPEED: event.rate, GRAD_NORM: event.grad_norm}
+        for name, value in {**event.losses, **event.metrics, **others}.items():
+            if value is None:
+                continue
             curve = self.curves.get(name)
             if curve is None:
                 if len(self.curves) >= _MOST:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import glob
+import io
+import signal
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -24,6 +27,7 @@ from nanwatch.views.dashboard.dialogs import ChoiceDialog, KeysDialog, LineDialo
 from nanwatch.views.dashboard.key_line import KeyLine
 from nanwatch.views.dashboard.main_screen import EVERYWHERE, MainScreen
 from nanwatch.views.dashboard.messages import AckWanted, BackWanted, CopyWanted, SilenceWanted
+from nanwatch.views.dashboard.palette import commands
 from nanwatch.views.dashboard.preferences import Preferences
 from nanwatch.views.dashboard.themes import ThemedApp
 from nanwatch.views.words import clean, plural, size_words
@@ -51,6 +55,11 @@ class Dashboard(ThemedApp):
     """
 
     TITLE = "nanwatch"
+    NOTIFICATION_TIMEOUT = 4.0
+    CSS = """
+    ToastRack { margin-bottom: 1; }
+    Toast { width: auto; max-width: 60; padding: 0 1; margin: 0; }
+    """
     ENABLE_COMMAND_PALETTE = True
     AUTO_FOCUS = None
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -98,6 +107,9 @@ class Dashboard(ThemedApp):
         keep = self._preferences.part
         self.main.restore(keep("runs"), keep("run"), keep("screen"))
         self.main.runs.focus_list()
+        if not self.is_web:
+            for number in (signal.SIGTERM, signal.SIGHUP):  # the terminal is to be left as it was
+                asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         self.draw()
         self.call_after_refresh(self._follow)
         self.set_interval(_TICK_S, self._tick)
@@ -179,15 +191,17 @@ class Dashboard(ThemedApp):
         """Tell of new critical alerts, and of what is wrong with the following, once."""
         for path, alert in update.critical:
             self._alarm(path, alert)
-        for text in (*update.problems, update.problem):
-            if text and text not in self._told:
-                self._told.add(text)
-                self.notify(clean(text), severity="warning", markup=False)
+        shown = tuple(f"{path}: " for path in self._snapshots)  # what is wrong with a log stands in its line
+        problems = {text for text in (*update.problems, update.problem) if text and not text.startswith(shown)}
+        for text in sorted(problems - self._told):
+            self.notify(clean(text), severity="warning", markup=False)
+        self._told = problems
 
     def _alarm(self, path: Path, alert: Alert) -> None:
         name = self.main.runs.names.get(path, path.name)
         text = f"{clean(alert.rule)}: {clean(alert.message)}"
-        self.notify(text, title=name, severity="error", timeout=10, markup=False)
+        if path != self.main.opened:
+            self.notify(f"{name}: {text}", severity="error", markup=False)
         wanted = self._preferences.part("app")
         if wanted.get("bell"):
             self.bell()
@@ -248,8 +262,9 @@ class Dashboard(ThemedApp):
         left = None if snapshot is None or snapshot.view is None else eta_of(snapshot.view.run)
         if left:
             yield "until the run should be done", now + left
-        yield "until it is ended here or by `nanwatch daemon unsilence`", None
-        yield _UNSILENCE, None
+        yield "until it is ended here", None
+        if snapshot is not None and snapshot.view is not None and _is_silenced(snapshot.view.alerts):
+            yield _UNSILENCE, None
 
     def _run_id(self, path: Path) -> str:
         snapshot = self._snapshots.get(path)
@@ -329,11 +344,14 @@ class Dashboard(ThemedApp):
             self.pop_screen()
 
     def action_add_log(self) -> None:
-        """Ask for one more log."""
+        """Ask for one more log; a visitor from elsewhere may not name the files of this machine."""
+        if self.is_web:
+            self.notify("a log cannot be added from a browser", severity="warning")
+            return
 
         def add(pattern: str | None) -> None:
             if pattern:
-                self._added = (*self._added, str(Path(pattern).expanduser()))
+                self._added = (*self._added, str(Path(pattern).expanduser().absolute()))
                 if self._live is not None:
                     self._live.stop(timeout=0.0)  # it ends by itself, and nobody takes what it still tells
                 self._follow()
@@ -343,6 +361,10 @@ class Dashboard(ThemedApp):
     def action_save_screen(self) -> None:
         """Save what is seen as a picture, in the folder in which this was started."""
         path = Path(time.strftime("nanwatch-%Y%m%d-%H%M%S.svg", time.localtime(self._clock.now())))
+        if self.is_web:
+            picture = io.StringIO(self.export_screenshot(title="nanwatch"))
+            self.deliver_text(picture, save_filename=path.name, mime_type="image/svg+xml")
+            return
         try:
             path.write_text(self.export_screenshot(title="nanwatch"), encoding="utf-8")
         except OSError as error:
@@ -352,24 +374,10 @@ class Dashboard(ThemedApp):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield what the palette offers."""
-        wanted = self._preferences.part("app")
-        yield SystemCommand("Keys", "Every key of this screen (?)", self.action_help)
-        if screen is self.main:
-            for path, name in self.main.runs.names.items():
-                yield SystemCommand(f"Open run {name}", "Show it (Enter)", lambda path=path: self.main.open_run(path))
-            yield SystemCommand("Compare marked runs", "Curves over one another (c)", self.action_compare)
-            yield SystemCommand("Add a log", "Follow one more file, folder or glob (o)", self.action_add_log)
-        yield SystemCommand("Freeze or unfreeze", "Keep the screen as it is, data goes on (p)", self.action_freeze)
-        yield SystemCommand("Save screen", "A picture (SVG) of what is seen (V)", self.action_save_screen)
-        yield SystemCommand("Theme", "Dark, light, high contrast, the terminal's own colours", self.action_change_theme)
-        for name, words in (("bell", "Bell"), ("notification", "Terminal notification")):
-            state = "off" if wanted.get(name) else "on"
-            yield SystemCommand(
-                f"{words} {state}", "At a new critical alert", lambda name=name: self._switch(name)
-            )  # fmt: skip
-        yield SystemCommand("Quit", "Leave; the trainings go on (q)", self.action_quit)
+        return commands(self, is_main=screen is self.main, wanted=self._preferences.part("app"))
 
-    def _switch(self, name: str) -> None:
+    def switch(self, name: str) -> None:
+        """Switch the bell or the terminal notification on or off."""
         wanted = self._preferences.part("app")
         wanted[name] = not wanted.get(name)
         self._preferences.keep("app", wanted)
@@ -382,3 +390,7 @@ class Dashboard(ThemedApp):
 
 
 _UNSILENCE = "end the silence"
+
+
+def _is_silenced(alerts: Iterable[Alert]) -> bool:
+    return any(reason.startswith("silenced") for alert in alerts for reason in alert.suppressed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, TypeVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -30,7 +31,7 @@ class Dialog(ModalScreen[Result | None]):
                         background: $background; padding: 0 1; }
     Dialog LinesView { height: auto; max-height: 1fr; }
     Dialog Static { height: auto; color: $role-quiet; }
-    Dialog Input { height: 1; border: none; padding: 0; background: $background; }
+    Dialog Input { height: 1; padding: 0; background: $background; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back", show=False)]
 
@@ -57,7 +58,7 @@ class KeysDialog(Dialog[str]):
     def compose(self) -> ComposeResult:
         """Put the box together."""
         with Vertical():
-            yield Input(placeholder="type to search, Enter presses the key, Esc goes back")
+            yield Input(compact=True, placeholder="type to search, Enter presses the key, Esc goes back")
             yield LinesView(has_cursor=True)
             yield Static("\n".join(self._about), markup=False)
 
@@ -128,10 +129,12 @@ class ChoiceDialog(Dialog[int]):
         view = self.query_one(LinesView)
         view.show_lines(lines)
 
-    def on_key(self, event: object) -> None:
-        """Pick a choice by its digit."""
-        character = getattr(event, "character", None) or ""
+    def on_key(self, event: events.Key) -> None:
+        """Pick a choice by its digit, which means something else to the screen below."""
+        character = event.character or ""
         if character.isdecimal() and 0 < int(character) <= len(self._choices):
+            event.stop()
+            event.prevent_default()
             self.dismiss(int(character) - 1)
 
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
@@ -140,7 +143,7 @@ class ChoiceDialog(Dialog[int]):
 
 
 class LineDialog(Dialog[str]):
-    """A line to be typed."""
+    """A line to be typed; Enter takes it, Esc goes back."""
 
     def __init__(self, title: str, placeholder: str) -> None:
         super().__init__()
@@ -149,8 +152,8 @@ class LineDialog(Dialog[str]):
     def compose(self) -> ComposeResult:
         """Put the box together."""
         with Vertical():
-            yield Static(self._title, markup=False)
-            yield Input(placeholder=self._placeholder)
+            yield Static(f"{self._title} (Enter takes it, Esc goes back)", markup=False)
+            yield Input(compact=True, placeholder=self._placeholder)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take what was typed."""

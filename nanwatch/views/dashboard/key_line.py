@@ -13,8 +13,6 @@ from textual.widget import Widget
 
 from nanwatch.views.dashboard.panel import Key
 
-_LAST = (Key("?", "keys"), Key("q", "back"))
-
 
 class KeyLine(Widget):
     """One line of keys; what does not fit is found in the help."""
@@ -42,12 +40,14 @@ class KeyLine(Widget):
         super().__init__()
         self._keys: tuple[Key, ...] = ()
         self._notice = ""
+        self._last = (Key("?", "keys"), Key("q", "quit"))
         self._places: list[tuple[int, int, str]] = []
 
-    def show_keys(self, keys: Sequence[Key], notice: str = "") -> None:
-        """Show *keys*; a *notice* stands before them."""
-        if (tuple(keys), notice) != (self._keys, self._notice):
-            self._keys, self._notice = tuple(keys), notice
+    def show_keys(self, keys: Sequence[Key], notice: str = "", leaves: str = "back") -> None:
+        """Show *keys*; a *notice* stands before them, and `q` *leaves* at their end."""
+        last = (Key("?", "keys"), Key("q", leaves))
+        if (tuple(keys), notice, last) != (self._keys, self._notice, self._last):
+            self._keys, self._notice, self._last = tuple(keys), notice, last
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -81,7 +81,7 @@ class KeyLine(Widget):
 
     def _fitting(self, room: int) -> list[Key]:
         known = {key.key for key in self._keys}
-        last = [key for key in _LAST if key.key not in known]
+        last = [key for key in self._last if key.key not in known]
         room -= sum(_cells(key) for key in last)
         shown = []
         for key in self._keys:

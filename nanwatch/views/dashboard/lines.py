@@ -18,6 +18,8 @@ from nanwatch.views.dashboard.paint import style_of
 from nanwatch.views.page import Line
 
 _BOLD = Style(bold=True)
+_RESTING = Style(bold=True, underline=True)
+"""The line of the cursor while the keys go elsewhere."""
 
 
 class Look(NamedTuple):
@@ -204,7 +206,7 @@ class LinesView(ScrollView, can_focus=True):
             base += self._style("cursor")
             segments = [Segment(_inert(s.text), base + _BOLD if self._style(s.role).bold else base) for s in line.spans]
         elif look.is_cursor:
-            segments = [Segment(_inert(s.text), base + self._style(s.role) + _BOLD) for s in line.spans]
+            segments = [Segment(_inert(s.text), base + self._style(s.role) + _RESTING) for s in line.spans]
         else:
             segments = [Segment(_inert(s.text), base + self._style(s.role)) for s in line.spans]
         return Strip(segments).extend_cell_length(max(self.text_width, self._widest), base)

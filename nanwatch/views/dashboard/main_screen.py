@@ -57,7 +57,8 @@ class MainScreen(Screen[None]):
         Binding("right_square_bracket", "turn(1)", show=False),
         Binding("J", "next_run(1)", show=False),
         Binding("K", "next_run(-1)", show=False),
-        Binding("escape,q", "back", show=False),
+        Binding("escape", "back", show=False),
+        Binding("q", "leave", show=False),
         Binding("tab,shift+tab", "other_pane", show=False),
         Binding("z,Z", "zoom", show=False),
         Binding("left_curly_bracket", "split(-1)", show=False),
@@ -132,8 +133,9 @@ class MainScreen(Screen[None]):
 
     def show_keys(self) -> None:
         """Show the keys of the pane that has them."""
-        keys = self.run_pane.keys if self.run_pane is not None and self.is_in_run else self.runs.KEYS
-        self._key_line.show_keys(keys, self.notice)
+        is_in_run = self.run_pane is not None and self.is_in_run
+        keys = self.run_pane.keys if self.run_pane is not None and is_in_run else self.runs.KEYS
+        self._key_line.show_keys(keys, self.notice, "back" if is_in_run else "quit")
 
     def _show_run(self) -> None:
         path = self.opened or (self.runs.selected if self.shows_both else None)
@@ -275,6 +277,11 @@ class MainScreen(Screen[None]):
             self.post_message(SilenceWanted(*found))
 
     def action_back(self) -> None:
+        """Go back to the list."""
+        if self.is_in_run:
+            self._leave()
+
+    def action_leave(self) -> None:
         """Go back to the list; from there, leave."""
         if self.is_in_run:
             self._leave()
@@ -303,7 +310,9 @@ class MainScreen(Screen[None]):
     def settings(self) -> dict[str, dict[str, Any]]:
         """What is to be remembered."""
         run = self._remembered if self.run_pane is None else self.run_pane.settings
-        return {"runs": self.runs.settings, "run": run, "screen": {"share": self._share}}
+        # Not how the list is sorted and filtered: the next day the worst is to stand first again.
+        runs = {name: value for name, value in self.runs.settings.items() if name == "hide_finished"}
+        return {"runs": runs, "run": run, "screen": {"share": self._share}}
 
     def restore(self, runs: dict[str, Any], run: dict[str, Any], screen: dict[str, Any]) -> None:
         """Take up what was remembered."""

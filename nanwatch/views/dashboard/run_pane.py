@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widget import Widget
@@ -19,17 +19,28 @@ from nanwatch.views.dashboard.curves.panel import CurvesPanel
 from nanwatch.views.dashboard.epochs import EpochsPanel
 from nanwatch.views.dashboard.lines import LinesView
 from nanwatch.views.dashboard.log.panel import LogPanel
-from nanwatch.views.dashboard.messages import BackWanted, CopyWanted
+from nanwatch.views.dashboard.messages import BackWanted, CopyWanted, TabPicked
 from nanwatch.views.dashboard.overview import OverviewPanel
 from nanwatch.views.dashboard.panel import TABS, Key, glyphs_of
+from nanwatch.views.dashboard.runs.entry import quieted
 from nanwatch.views.dashboard.tabs import TabLine
 from nanwatch.views.health import firing, health
 from nanwatch.views.page import Line, Page, Role, Span
 from nanwatch.views.words import age, whole_percent
 
+_ARROW = 2
 _ROOMY = (130, 32)
 """Cells of the pane from which on the overview does not need all of them."""
 _REMEMBERED = ("curves", "epochs", "alerts", "overview")
+
+
+class TitleLine(LinesView, can_focus=False):
+    """The run's name and state; a click on its arrow goes back."""
+
+    def on_click(self, event: events.Click) -> None:
+        """Go back, if the arrow was clicked."""
+        if event.x < _ARROW:
+            self.post_message(BackWanted())
 
 
 class RunPane(Vertical):
@@ -46,8 +57,7 @@ class RunPane(Vertical):
         super().__init__(id=id)
         self._is_ascii = is_ascii
         self._glyphs = glyphs_of(is_ascii)
-        self._title_line = LinesView(id="run-title")
-        self._title_line.can_focus = False
+        self._title_line = TitleLine(id="run-title")
         self._tab_line = TabLine(TABS, id="run-tabs")
         self._log = LogPanel(is_ascii=is_ascii, id="log")
         self._panels: dict[str, Widget] = {
@@ -58,6 +68,7 @@ class RunPane(Vertical):
             "log": self._log,
         }
         self.tab = TABS[0]
+        self._came_from: str | None = None
         self.snapshot: Snapshot | None = None
         self._log_of: tuple[Path, tuple[tuple[int, str], ...]] | None = None
 
@@ -73,7 +84,11 @@ class RunPane(Vertical):
     @on(LogPanel.Back)
     def _on_log_left(self, message: LogPanel.Back) -> None:
         message.stop()
-        self.post_message(BackWanted())
+        before, self._came_from = self._came_from, None
+        if before is None:
+            self.post_message(BackWanted())
+        else:
+            self.post_message(TabPicked(before))
 
     @on(LogPanel.Copied)
     def _on_log_copied(self, message: LogPanel.Copied) -> None:
@@ -98,7 +113,7 @@ class RunPane(Vertical):
 
     def open_tab(self, tab: str) -> None:
         """Show *tab*."""
-        self.tab = tab
+        self.tab, self._came_from = tab, None
         self._lay_out()
 
     def on_resize(self) -> None:
@@ -125,8 +140,10 @@ class RunPane(Vertical):
             target.focus()
 
     def jump(self, offset: int) -> None:
-        """Show the place in the log at byte *offset*."""
+        """Show the place in the log at byte *offset*; going back leads to the tab from which it was asked for."""
+        came_from = self.tab if self.tab != "log" else self._came_from
         self.open_tab("log")
+        self._came_from = came_from
         self._show_log()
         self._log.jump(offset)
         self.focus_panel()
@@ -179,8 +196,8 @@ class RunPane(Vertical):
         right = self._right(snapshot, place, now)
         if view is None:
             return Line([back, Span(page.name(name, max(8, width - 30)), "title"), Span(f"   {right}", "quiet")])
-        mark = MARKS[health(view)]
         told = firing(view)
+        mark = MARKS[health(view)] if not quieted(view) or told else Span("z", "quiet")
         kinds: tuple[tuple[str, Role], ...] = (("X", "critical"), ("!", "warning"))
         counted = [(sign, role, sum(a.severity == role for a in told)) for sign, role in kinds]
         counts = [Span(f"  {sign} {n}", role) for sign, role, n in counted if n]

@@ -12,6 +12,9 @@ from nanwatch.views.dashboard.lines import LinesView
 from nanwatch.views.dashboard.messages import TabPicked
 from nanwatch.views.page import Line, Span
 
+_NARROW = 56
+"""Cells below which the tabs' names are cut to two letters."""
+
 
 class TabLine(LinesView, can_focus=False):
     """The names of the tabs, numbered; the chosen one stands in brackets."""
@@ -30,10 +33,11 @@ class TabLine(LinesView, can_focus=False):
         """Show which tab is *chosen*, how many there are of what (alerts), and a *note* at the right end."""
         spans: list[Span] = []
         at = 0
+        is_narrow = self.size.width < _NARROW
         self._places = []
         for number, tab in enumerate(self._tabs, start=1):
             count = f" {counts[tab]}" if counts.get(tab) else ""
-            text = f"{number} {tab.capitalize()}{count}"
+            text = f"{number} {tab.capitalize()[: 2 if is_narrow else None]}{count}"
             text = f"[{text}]" if tab == chosen else f" {text} "
             self._places.append((at, at + len(text), tab))
             spans.append(Span(text, "title" if tab == chosen else "quiet"))

@@ -89,13 +89,14 @@ class ThemedApp(App[None]):
     """An application that knows the colours of the dashboard; every theme of Textual can be chosen too."""
 
     def __init__(self, *, theme: str | None = None) -> None:
-        has_no_color = dict(os.environ)
-        super().__init__()
+        environ = dict(os.environ)  # Textual takes NO_COLOR out of it
+        # Without colours, it must know at once that the terminal's own are meant: it would turn ours into greys.
+        super().__init__(ansi_color=True if environ.get("NO_COLOR") else None)
         for own in THEMES:
             self.register_theme(own)
         wanted = full_name(theme)
         known = wanted in self.available_themes
-        self.theme = wanted if wanted and known else best_theme(has_no_color, self.console.color_system)
+        self.theme = wanted if wanted and known else best_theme(environ, self.console.color_system)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return the colours for themes that are not ours."""

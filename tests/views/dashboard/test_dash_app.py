@@ -57,6 +57,8 @@ def test_the_bad_run_stands_first_and_leads_to_its_line(tmp_path: Path) -> None:
             await seen.see("[4 Alerts", "FIRING")
             await seen.press("e", "enter")
             await seen.see("[5 Log]", "nan")
+            await seen.press("escape")
+            await seen.see("[4 Alerts", "FIRING")
             await seen.press("escape", "escape")
             await seen.see("2 runs")
             assert seen.app.main.opened is None
@@ -134,10 +136,10 @@ def test_what_is_acknowledged_and_silenced_reaches_the_store(tmp_path: Path) -> 
         async with dashboard(tmp_path, state=state) as seen:
             await seen.press("a")
             await seen.see("acknowledged")
-            await seen.press("4", "x")
+            await seen.press("x")
             await seen.see("Silence", "1 hour")
             await seen.press("2")
-            await seen.see("silenced")
+            await seen.see("silenced for 4 hours", "1 run")  # and the digit opened no tab
 
     async def again() -> None:
         async with dashboard(tmp_path, state=state) as seen:
@@ -147,9 +149,42 @@ def test_what_is_acknowledged_and_silenced_reaches_the_store(tmp_path: Path) -> 
     play(first)
     store = open_store(state)
     assert store.requests()
-    assert [(s.silence.run, s.silence.comment) for s in store.silences()] == [(str(path), "")]
+    assert {(s.silence.run, s.silence.comment) for s in store.silences()} == {(str(path), "")}
     store.database.close()
     play(again)
+
+
+def test_only_q_leaves(tmp_path: Path) -> None:
+    """Esc goes back and never out: in the list it does nothing; q there ends the program."""
+    healthy(tmp_path)
+
+    async def scenario() -> None:
+        async with dashboard(tmp_path) as seen:
+            await seen.press("enter")
+            await seen.see("[1 Overview]", "q back")
+            await seen.press("escape", "escape", "escape")
+            await seen.see("1 run", "q quit")
+            assert seen.app.return_value is None
+            assert seen.app.is_running
+            await seen.press("q")
+            await seen.until(lambda: seen.app._exit, "the end")
+
+    play(scenario)
+
+
+def test_the_palette_has_every_command(tmp_path: Path) -> None:
+    """Ctrl-P finds a command by its words and runs it."""
+    healthy(tmp_path)
+
+    async def scenario() -> None:
+        async with dashboard(tmp_path) as seen:
+            await seen.press("ctrl+p")
+            await seen.type("tab: epo")
+            await seen.see("Tab: epochs")
+            await seen.press("enter")
+            await seen.see("[3 Epochs]")
+
+    play(scenario)
 
 
 def test_the_keys_can_be_searched_and_pressed(tmp_path: Path) -> None:
@@ -195,8 +230,9 @@ def test_a_log_can_be_added(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with dashboard(tmp_path) as seen:
             await seen.press("o")
-            await seen.see("Add a log")
+            await seen.see("Add a log", "a file, a folder")
             await seen.type(str(added))
+            await seen.see("added.txt"[-4:])
             await seen.press("enter")
             await seen.see("2 runs", "added")
 
@@ -232,7 +268,7 @@ def test_a_summary_is_copied(tmp_path: Path) -> None:
 
 
 def test_what_was_chosen_is_remembered(tmp_path: Path) -> None:
-    """The theme, and how the list is sorted and filtered, are there the next time."""
+    """The theme and what is hidden are there the next time; the order begins with the worst again."""
     healthy(tmp_path)
     file = tmp_path / "state" / "dashboard.json"
 
@@ -245,7 +281,8 @@ def test_what_was_chosen_is_remembered(tmp_path: Path) -> None:
     async def again() -> None:
         async with dashboard(tmp_path, preferences=Preferences(file), theme=None) as seen:
             assert seen.app.theme == LIGHT
-            assert seen.app.main.runs.settings == json.loads(file.read_text())["runs"]
+            assert seen.app.main.runs.settings["hide_finished"] is True
+            assert seen.app.main.runs.settings["sort"] == "worst"
 
     play(choose)
     play(again)
@@ -319,6 +356,7 @@ def test_a_log_that_is_gone_keeps_its_values(tmp_path: Path) -> None:
         async with dashboard(tmp_path) as seen:
             path.unlink()
             await seen.see("missing")
+            seen.app.main.runs.select(path)
             await seen.press("1")
             await seen.until(lambda: "missing" in seen.text or "gone" in seen.text, "what is wrong")
 

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.message import Message
 from textual.pilot import Pilot
 
 from nanwatch.views.dashboard.log.desk import Desk
 from nanwatch.views.dashboard.log.panel import LogPanel
+from nanwatch.views.dashboard.themes import ThemedApp
 
 Story = Callable[["Stage"], Awaitable[None]]
 LINES = "".join(
@@ -20,7 +21,7 @@ LINES = "".join(
 )
 
 
-class LogApp(App[None]):
+class LogApp(ThemedApp):
     """An app that is nothing but the panel, and keeps its messages."""
 
     def __init__(self) -> None:
@@ -645,7 +646,7 @@ def test_ascii_signs(log: Path) -> None:
     log.write_text(LINES)
 
     async def main() -> None:
-        class AsciiApp(App[None]):
+        class AsciiApp(ThemedApp):
             def compose(self) -> ComposeResult:
                 yield LogPanel(is_ascii=True)
 

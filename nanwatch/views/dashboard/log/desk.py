@@ -294,9 +294,10 @@ class Desk:
         return True
 
     def alert_of(self, row: Row) -> str:
-        """Return the severity of the alert that points at *row*, or nothing."""
+        """Return the severity of the alert that points at *row*, or nothing; that it finished is no trouble."""
         at = bisect_left(self.alerts, row.start, key=lambda alert: alert[0])
-        return self.alerts[at][1] if at < len(self.alerts) and self.alerts[at][0] < row.end else ""
+        is_here = at < len(self.alerts) and self.alerts[at][0] < row.end
+        return self.alerts[at][1] if is_here and self.alerts[at][1] != "info" else ""
 
     def number_of(self, row: Row) -> int | None:
         """Return the number of the line in which *row* begins; None while it is not counted."""

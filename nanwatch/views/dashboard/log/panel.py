@@ -50,13 +50,13 @@ class LogPanel(KeyedLog, can_focus=True):
         height: 1fr;
         background: $background;
         color: $foreground;
-        & > .log--muted { color: $text-muted; }
-        & > .log--nan { color: $error; text-style: bold; }
-        & > .log--error { color: $error; text-style: bold; }
-        & > .log--warning { color: $warning; }
+        & > .log--muted { color: $role-quiet; }
+        & > .log--nan { color: $role-critical; text-style: bold; }
+        & > .log--error { color: $role-critical; text-style: bold; }
+        & > .log--warning { color: $role-warning; }
         & > .log--hit { text-style: reverse; }
         & > .log--cursor { text-style: bold; background: $boost; }
-        & > .log--status { color: $text-muted; }
+        & > .log--status { color: $role-quiet; }
         & > Input { dock: bottom; display: none; margin-left: 2; background: $background; }
         & > Input.is-open { display: block; }
     }

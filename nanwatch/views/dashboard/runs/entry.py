@@ -99,9 +99,8 @@ def has_firing(entry: Entry, severity: str) -> bool:
 
 def names_of(paths: Collection[Path]) -> dict[Path, str]:
     """Return the short names of logs: without the folders and the ending that all share, each one once."""
-    piped = [path for path in paths if not path.is_absolute()]
-    known = [path for path in paths if path.is_absolute()]
-    found = {path: "stdin" if str(path) == "-" else clean(str(path)) for path in piped}
+    known = [path for path in paths if str(path) != "-"]
+    found = {path: "stdin" for path in paths if str(path) == "-"}
     if len(known) == 1:
         parts = known[0].parts
         return found | {known[0]: clean("/".join(parts[-2:]).lstrip("/"))}

@@ -57,9 +57,7 @@ def read_address(text: str) -> Address:
 
 
 def _wrong(text: str) -> UsageError:
-    return UsageError(
-        f"--serve {text}: write HOST:PORT, :PORT, PORT or [::1]:PORT (logs stand before --serve, or after --)"
-    )
+    return UsageError(f"--serve {text}: write HOST:PORT, :PORT, PORT or [::1]:PORT")
 
 
 def is_loopback(host: str) -> bool:

@@ -176,8 +176,10 @@ async def _has_ended(task: asyncio.Task[None]) -> bool:
 
 
 def _signal(process: Process, number: int) -> None:
+    # Not by process.send_signal: that may see the end of the process, and asyncio, which waits for it, never would.
     if process.returncode is None:
-        process.send_signal(number)
+        with suppress(ProcessLookupError, PermissionError):  # it has ended just now
+            os.killpg(process.pid, number)
 
 
 def _cells(count: int) -> int:
