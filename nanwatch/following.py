@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ _POINTS, _POINTS_IN_ALL, _FEWEST_POINTS = 400, 20_000, 50
 """Points of a curve of a log that is read for the first time; all logs together get no more than so many."""
 _PUBLISH_S = 0.25
 _SHARE_S = 1.0
+_RENEW_S = 5.0
 _SETTLED_S = 3.0
 """Seconds after which an alert is news: what stood in the logs has been judged by then, their silence too."""
 _TAIL = 1 << 18
@@ -54,7 +56,7 @@ class Following:
         self._shown: dict[Path, Snapshot] = {}
         self._changed: set[Path] = set()
         self._critical: list[tuple[Path, Alert]] = []
-        self._published_at = self._shared_at = float("-inf")
+        self._published_at = self._shared_at = self._renewed_at = float("-inf")
         self._own_acks: dict[str, float | None] = {}
         self._own_silences: list[Silence] = []
         self._silences: Sequence[Silence] = config.alerts.silences
@@ -113,7 +115,7 @@ class Following:
         self._changed.add(path)
         is_news = self._live_at is not None and self._clock.steady() - self._live_at >= _SETTLED_S
         if is_news and alert.state == "firing" and alert.severity == "critical" and not alert.suppressed:
-            self._critical.append((path, alert))
+            self._critical.append((path, copy.copy(alert)))
 
     # -- wishes
 
@@ -122,15 +124,15 @@ class Following:
         at = None if undo else self._clock.now()
         for local in ids:
             known = alert_id(str(path), local)
-            self._own_acks[known] = at
-            if self._sharing is not None:
-                self._sharing.acknowledge(known, at)
+            if self._sharing is None or not self._sharing.acknowledge(known, at):
+                self._own_acks[known] = at  # nobody else will hear of it
+            else:
+                self._own_acks.pop(known, None)
 
     def silence(self, silence: Silence) -> None:
         """Set *silence*."""
-        self._own_silences.append(silence)
-        if self._sharing is not None:
-            self._sharing.silence(silence)
+        if self._sharing is None or not self._sharing.silence(silence):
+            self._own_silences.append(silence)
 
     def end_silences(self, ends: Callable[[Silence], bool]) -> None:
         """End the silences that people have set for which *ends* holds; those of the config stay."""
@@ -143,7 +145,7 @@ class Following:
         now = self._clock.now()
         wishes = None if self._sharing is None else self._sharing.look(now)
         shared = () if wishes is None else wishes.silences
-        own = tuple(s for s in self._own_silences if s not in shared and (s.ends_at is None or s.ends_at > now))
+        own = tuple(s for s in self._own_silences if s.ends_at is None or s.ends_at > now)
         silences = (*self._config.alerts.silences, *shared, *own)
         acknowledged = set() if wishes is None else set(wishes.acknowledged)
         acknowledged |= {known for known, at in self._own_acks.items() if at is not None}
@@ -161,15 +163,23 @@ class Following:
 
     # -- handing over
 
+    def _renew(self) -> None:
+        """Let what only time changes be told anew: how long a run has been silent, for how long an alert fires."""
+        steady = self._clock.steady()
+        if steady - self._renewed_at >= _RENEW_S:
+            self._renewed_at = steady
+            self._changed |= {path for path, pipeline in self._watch.pipelines.items() if pipeline.open}
+
     def _publish(self) -> None:
         """Hand over the snapshots of what changed, and how the following fares."""
         watch = self._watch
+        self._renew()
         logs = {log.path: log for log in watch.logs}
         fresh = {path: s for path in watch.pipelines if (s := self._snapshot(path, logs.get(path))) is not None}
         for path in logs.keys() - watch.pipelines.keys():
             log, before = logs[path], self._shown.get(path)
             unread = Snapshot(path, None, {}, log.mtime, log.size, 0, log.problem, not watch.is_live)
-            if before is None or (before.problem, before.size) != (log.problem, log.size):
+            if before is None or before != replace(unread, grew_at=before.grew_at):
                 fresh[path] = unread
         gone = self._shown.keys() - watch.pipelines.keys() - logs.keys() if watch.is_live else set()
         self._shown = {path: s for path, s in self._shown.items() if path not in gone} | fresh
@@ -186,7 +196,9 @@ class Following:
         """Return the log at *path* as it stands, or None where nothing of it has changed."""
         watch, before = self._watch, self._shown.get(path)
         problem, size, behind = (log.problem, log.size, log.bytes_behind) if log else (None, 0, 0)
-        if log is None and isinstance(watch, Watch):
+        if isinstance(watch, PipeWatch):
+            problem, size = watch.problem, watch.size
+        elif log is None:
             problem = "file is missing"
         read, is_history = size - behind, not watch.is_live
         if before is not None and before.is_estimate and behind > 0 and is_history:
@@ -194,9 +206,9 @@ class Following:
         if path in self._changed or before is None or before.is_estimate:
             taken = self._log(path).snapshot(watch.grew_at(path), self._clock.now(), size, read)
             return replace(taken, problem=problem, is_history=is_history)
-        if (before.problem, before.size, before.read, before.is_history) == (problem, size, read, is_history):
-            return None
-        return replace(before, problem=problem, size=size, read=read, is_history=is_history)
+        grew_at = watch.grew_at(path)  # moves when the clock is set
+        fresh = replace(before, problem=problem, size=size, read=read, is_history=is_history, grew_at=grew_at)
+        return None if fresh == before else fresh
 
     # -- the first second
 

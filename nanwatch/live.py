@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # loading it takes a while, which is the thread's
     from nanwatch.following import Following
 
 _WAIT_S = 0.1
+_STORE_S = 12.0
+"""The daemon's store may be held for so long by somebody who writes it."""
 _REST_S = 0.05
 """What comes within this time is read together: each write of fifty trainers need not wake us."""
 
@@ -36,6 +38,7 @@ class Live:
         self._lock = threading.Lock()
         self._update: Update | None = None
         self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
+        self._asked = self._answered = 0
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -45,10 +48,12 @@ class Live:
         self._thread.start()
 
     def stop(self, timeout: float = 2.0) -> None:
-        """Stop following; wait up to *timeout* seconds for that."""
+        """Stop following; wait up to *timeout* seconds for that, and longer for what people have asked for."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(timeout)
+            if timeout and self._asked != self._answered:
+                self._thread.join(_STORE_S)
 
     def take(self) -> Update | None:
         """Return what has changed since this was last asked, or None."""
@@ -59,15 +64,19 @@ class Live:
     def acknowledge(self, path: Path, alerts: Iterable[str], undo: bool = False) -> None:
         """Keep the alerts with these ids (those of their run) quiet until they end, or take that back."""
         ids = list(alerts)
-        self._wishes.put(lambda following: following.acknowledge(path, ids, undo))
+        self._ask(lambda following: following.acknowledge(path, ids, undo))
 
     def silence(self, silence: Silence) -> None:
         """Set *silence*."""
-        self._wishes.put(lambda following: following.silence(silence))
+        self._ask(lambda following: following.silence(silence))
 
     def end_silences(self, ends: Callable[[Silence], bool]) -> None:
         """End the silences that people have set for which *ends* holds; those of the config stay."""
-        self._wishes.put(lambda following: following.end_silences(ends))
+        self._ask(lambda following: following.end_silences(ends))
+
+    def _ask(self, wish: Wish) -> None:
+        self._asked += 1
+        self._wishes.put(wish)
 
     def _run(self) -> None:
         following = None
@@ -92,7 +101,14 @@ class Live:
         wishes = []
         while not self._wishes.empty():
             wishes.append(self._wishes.get_nowait())
-        return wishes
+        return [self._counted(wish) for wish in wishes]
+
+    def _counted(self, wish: Wish) -> Wish:
+        def fulfil(following: Following) -> None:
+            wish(following)
+            self._answered += 1
+
+        return fulfil
 
     def _hand_over(self, update: Update) -> None:
         with self._lock:

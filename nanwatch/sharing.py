@@ -37,6 +37,7 @@ class Sharing:
         self._store: Store | None = None
         self._wishes = Wishes()
         self._has_written = False
+        self._file: tuple[int, int] | None = None
 
     @property
     def daemon(self) -> str | None:
@@ -45,20 +46,23 @@ class Sharing:
 
     def look(self, now: float) -> Wishes:
         """Return what people have asked for and what still holds at *now*."""
-        if self._store is None and (self.folder / FILE).exists():
+        file = self._identity()
+        if self._store is not None and file != self._file:  # it was replaced or removed: what it held is not asked for
+            self.close()
+        if self._store is None and file is not None:
             self._open()
         store = self._store
         if store is not None:
             self._try(lambda: self._read(store, now))
         return self._wishes
 
-    def acknowledge(self, alert: str, at: float | None) -> None:
-        """Ask for the alert with this global id to be kept quiet from *at* (None: no longer)."""
-        self._write(lambda store: store.ask(alert, at))
+    def acknowledge(self, alert: str, at: float | None) -> bool:
+        """Ask for the alert with this id to be kept quiet from *at* (None: no longer); return whether it is written."""
+        return self._write(lambda store: store.ask(alert, at))
 
-    def silence(self, silence: Silence) -> None:
-        """Set *silence*."""
-        self._write(lambda store: store.add_silence(silence, _user()))
+    def silence(self, silence: Silence) -> bool:
+        """Set *silence*; return whether it is written."""
+        return self._write(lambda store: store.add_silence(silence, _user()))
 
     def end_silences(self, ends: Callable[[Silence], bool], now: float) -> None:
         """End the silences for which *ends* holds."""
@@ -68,7 +72,7 @@ class Sharing:
         """Close the store."""
         if self._store is not None:
             self._store.database.close()
-            self._store = None
+            self._store, self._wishes = None, Wishes()
 
     def _read(self, store: Store, now: float) -> None:
         changed = store.database.changed_outside() or self._has_written
@@ -84,18 +88,33 @@ class Sharing:
     def _expires(self, now: float) -> bool:
         return any(s.ends_at is not None and s.ends_at <= now for s in self._wishes.silences)
 
-    def _write(self, change: Callable[[Store], object]) -> None:
+    def _write(self, change: Callable[[Store], object]) -> bool:
         if self._store is None:
             self._open()
         store = self._store
-        if store is not None and self._try(lambda: change(store)):
-            self.problem, self._has_written = store.database.degraded, True
+        if store is None or not self._try(lambda: change(store)):
+            return False
+        self.problem, self._has_written = store.database.degraded, True
+        self._file = self._identity()
+        return not self.problem
 
     def _open(self) -> None:
         try:
             self._store = open_store(self.folder, network=self._is_remote(self.folder))
+            self._file = self._identity()
         except (NanwatchError, OSError, sqlite3.Error) as error:
             self.problem = str(error)
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return the device and inode of the store's file, or None where there is none that may be looked at."""
+        try:
+            status = (self.folder / FILE).stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self.problem = f"{self.folder / FILE}: {(error.strerror or 'cannot be used').lower()}"
+            return None
+        return status.st_dev, status.st_ino
 
     def _try(self, what: Callable[[], object]) -> bool:
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Set
+from dataclasses import replace
 from pathlib import Path
 
 from nanwatch.model.curve import Curve
@@ -19,7 +21,9 @@ _COPIED = (
 )  # fmt: skip
 """What of a run the faces look into, and what changes in place."""
 _UNSEEN = ("lines", "recent", "first_losses", "ceilings", "carried", "unsure")
-_ROW_PARTS = ("losses", "means", "metrics", "nan_last", "skip_kinds", "peaks")
+_ROW_PARTS = ("losses", "means", "metrics", "nan_last", "skip_kinds")
+_NO_EPOCH = -1
+"""The row of a run that tells no epochs."""
 
 
 class Snapshots:
@@ -32,7 +36,8 @@ class Snapshots:
         self._curves = RunCurves()
         self._copied_curves: dict[str, Curve] = {}
         self._last: Run | None = None
-        self._rows_changed = self._curves_changed = True
+        self._touched: set[int] | None = None
+        self._curves_changed = True
 
     def note(self, run: Run, event: Event) -> None:
         """Take note of an event that was just applied to *run*."""
@@ -41,14 +46,16 @@ class Snapshots:
         self._curves.note(run, event)
         self._curves_changed = True
         if not isinstance(event, BatchDone | StepSkipped):
-            self._rows_changed = True
+            self._touched = None  # it may concern any epoch
+        elif self._touched is not None and run.epoch is not None:
+            self._touched.add(run.epoch)
 
     def take(self, grew_at: float | None, now: float) -> RunView:
         """Return the current run as it stands at *now*; its log last grew at *grew_at*."""
         run = self.pipeline.runs[-1]
         alerts = [copy.copy(alert) for alert in self.pipeline.alerts_of(run)]
-        taken = _copy_run(run, None if self._rows_changed else self._last)
-        self._last, self._rows_changed = taken, False
+        taken = _copy_run(run, {} if self._last is None or self._touched is None else self._last.table, self._touched)
+        self._last, self._touched = taken, {_NO_EPOCH}
         silence = None if grew_at is None else max(0.0, now - grew_at)
         return RunView(taken, alerts, status_of(run, alerts), silence)
 
@@ -64,17 +71,17 @@ class Snapshots:
         return Snapshot(self.path, view, self.curves(), grew_at, size, read, number=view.run.number)
 
 
-def _copy_run(run: Run, before: Run | None) -> Run:
-    """Return a copy of *run*; with a copy from *before*, in which only the epoch in progress can have changed."""
+def _copy_run(run: Run, known: dict[int, Epoch], touched: Set[int] | None) -> Run:
+    """Return a copy of *run*; rows that are *known* from before are shared, unless they were *touched* since."""
     taken = copy.copy(run)
     for name in _COPIED:
         setattr(taken, name, copy.copy(getattr(run, name)))
     for name in _UNSEEN:
         setattr(taken, name, {})
     taken.process = copy.copy(run.process)
-    known = {} if before is None or before.epoch != run.epoch or len(before.table) != len(run.table) else before.table
+    changed = run.table.keys() if touched is None else touched
     taken.table = {
-        number: known[number] if number in known and number != run.epoch else _copy_row(row)
+        number: known[number] if number in known and number not in changed else _copy_row(row)
         for number, row in run.table.items()
     }
     return taken
@@ -84,4 +91,5 @@ def _copy_row(row: Epoch) -> Epoch:
     taken = copy.copy(row)
     for name in _ROW_PARTS:
         setattr(taken, name, copy.copy(getattr(row, name)))
+    taken.peaks = {name: replace(peak, last=list(peak.last)) for name, peak in row.peaks.items()}
     return taken

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _SAFETY_NET, _POLLED = 10.0, 2.0
 """Seconds after which every log is looked at anyway, where events wake us and where they cannot."""
+_CHUNK = 1 << 20
+"""Bytes that are read at a time: each piece costs the frames at its ends."""
+_SWITCH_S = 0.001
+"""A key waits no longer than this for the thread that reads."""
 _TURN_S = 0.1
 """So long one look may take before what it showed is shown."""
 
@@ -138,6 +142,7 @@ def _show(arguments: argparse.Namespace, patterns: list[str], config: Config) ->
     from nanwatch.views.dashboard.app import Dashboard
     from nanwatch.views.dashboard.preferences import FILE, Preferences
 
+    sys.setswitchinterval(_SWITCH_S)
     pipe = _take_pipe() if "-" in patterns else None
     if pipe is None:
         patterns = [os.path.abspath(pattern) for pattern in patterns]  # noqa: PTH100 - the daemon names its logs so
@@ -182,7 +187,8 @@ def _dashboard_watch(patterns: list[str], config: Config, is_polled: bool) -> Wa
     discovery = Discovery(patterns)
     found = discovery.scan()
     wake = open_wake(discovery.folders(), "polling" if is_polled else "auto")
-    tailer = Tailer(patterns, wake, recheck_s=_SAFETY_NET if wake.kind == "native" else _POLLED)
+    recheck_s = _SAFETY_NET if wake.kind == "native" else _POLLED
+    tailer = Tailer(patterns, wake, recheck_s=recheck_s, chunk_size=_CHUNK)
     return Watch(tailer, config, turn_s=_TURN_S, is_service=True, detail=detail_for(len(found)))
 
 

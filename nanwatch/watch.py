@@ -385,6 +385,16 @@ class PipeWatch:
         return {self._follower.path: self.pipeline}
 
     @property
+    def size(self) -> int:
+        """The bytes that came."""
+        return self._follower.size
+
+    @property
+    def problem(self) -> str | None:
+        """Why the pipe cannot be read."""
+        return self._follower.problem
+
+    @property
     def problems(self) -> list[str]:
         """Why the pipe cannot be read, and what the user's own rules ask in vain."""
         return [*([f"-: {self._follower.problem}"] if self._follower.problem else []), *self.pipeline.problems]

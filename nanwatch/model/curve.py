@@ -11,6 +11,9 @@ CAPACITY = 512
 """Buckets of a curve. When they are full, each takes twice as many batches."""
 
 
+_FAR = 1000
+
+
 class Bucket(NamedTuple):
     """What a figure did from position `start` up to, not including, `end` (batches since the run began).
 
@@ -30,10 +33,11 @@ class Bucket(NamedTuple):
 class Curve:
     """The lowest, highest and last value of each bucket of positions. Positions that come again replace the old."""
 
-    __slots__ = ("_bad", "_high", "_last", "_low", "_offset", "width")
+    __slots__ = ("_bad", "_far", "_high", "_last", "_low", "_offset", "width")
 
     def __init__(self) -> None:
         self.width = 1
+        self._far = 0
         self._low = array("d")
         self._high = array("d")
         self._last = array("d")
@@ -50,7 +54,15 @@ class Curve:
         return len(self._low) * self.width
 
     def add(self, position: int, value: float, offset: int) -> None:
-        """Take *value*, told at byte *offset*, as the figure's value at *position* (0 or more)."""
+        """Take *value*, told at byte *offset*, as the figure's value at *position* (0 or more).
+
+        A position that is absurdly far ahead is believed only when another one follows it: one garbled number must
+        not squeeze all that was known into a corner.
+        """
+        if position > _FAR * max(self.end, CAPACITY):
+            is_doubted, self._far = position < self._far or not self._far, position
+            if is_doubted:
+                return
         while position >= CAPACITY * self.width:
             self._halve()
         place = position // self.width

@@ -28,7 +28,7 @@ _LEAST_DETAILS = 3
 
 
 class AlertsPanel(Container):
-    """The alerts of one run. The cursor stays on its alert; until it is moved, on the first line."""
+    """The alerts of one run. The cursor stays on its alert, wherever that goes in the list."""
 
     KEYS = (
         Key("enter", "log line"), Key("a", "ack"), Key("x", "silence"), Key("e", "next critical"),
@@ -66,7 +66,8 @@ class AlertsPanel(Container):
         self._rules = Rules() if rules is None else rules
         self._order = Order()
         self._is_explained = False
-        self._held: str | None = None
+        self._acted: str | None = None
+        """The alert about which a wish was uttered: no filter hides it until the cursor leaves it."""
         self._snapshot: Snapshot | None = None
         self._now = 0.0
         self._alerts: list[Alert] = []
@@ -103,7 +104,7 @@ class AlertsPanel(Container):
     def show_run(self, snapshot: Snapshot, now: float) -> None:
         """Show *snapshot* as it is at *now* (Unix seconds)."""
         if self._snapshot is not None and self._snapshot.path != snapshot.path:
-            self._held = None
+            self._alerts, self._acted = [], None
         self._snapshot, self._now = snapshot, now
         self._lay_out()
 
@@ -126,14 +127,19 @@ class AlertsPanel(Container):
         if self._snapshot is None or not self.size.width:
             return
         view = live(self._snapshot, self._now)
-        self._alerts = [] if view is None else ordered(view.alerts, self._order)
+        # What the list points at counts, not what it has told of: a message of it may be on its way.
+        here, is_first = self.alert, not self._alerts
+        self._alerts = [] if view is None else ordered(view.alerts, self._order, self._acted)
         page = Page(self._list_cells - 1, glyphs_of(self._is_ascii))
         if view is None or not self._alerts:
             self._list.show_lines(self._nothing(page))
         else:
             head, lines = list_lines(view, self._alerts, self._now, page, self._is_ascii)
-            held = next((n for n, alert in enumerate(self._alerts) if alert.id == self._held), None)
-            self._list.show_lines(lines, head, 0 if self._held is None else held)
+            held = next((n for n, alert in enumerate(self._alerts) if here is not None and alert.id == here.id), None)
+            before = self._list.cursor
+            self._list.show_lines(lines, head, 0 if is_first else held)
+            if self._list.cursor != before:
+                self.call_after_refresh(self._list.scroll_to_line, self._list.cursor)
         self._show_details()
 
     def _nothing(self, page: Page) -> list[Line]:
@@ -179,7 +185,8 @@ class AlertsPanel(Container):
     def on_lines_view_moved(self, event: LinesView.Moved) -> None:
         """Show the details of the alert that is pointed at now, and stay with it."""
         event.stop()
-        self._held = None if self.alert is None else self.alert.id
+        if self.alert is None or self.alert.id != self._acted:
+            self._acted = None
         self._show_details()
         self._details.scroll_home(animate=False)
         self.call_after_refresh(self._list.scroll_to_line, self._list.cursor)
@@ -198,11 +205,13 @@ class AlertsPanel(Container):
     def action_acknowledge(self, undo: bool) -> None:
         """Keep the alert at the cursor quiet until it ends, or no longer."""
         if self.alert is not None and self._snapshot is not None:
+            self._acted = self.alert.id
             self.post_message(AckWanted(self._snapshot.path, [self.alert], undo))
 
     def action_silence(self) -> None:
         """Ask for how long nobody is to be told of the alert at the cursor."""
         if self.alert is not None and self._snapshot is not None:
+            self._acted = self.alert.id
             self.post_message(SilenceWanted(self._snapshot.path, [self.alert]))
 
     def action_severity(self, severity: Severity, step: int) -> None:
@@ -214,7 +223,7 @@ class AlertsPanel(Container):
 
     def action_firing(self) -> None:
         """Show only what fires and is not kept quiet, or all."""
-        self._order = self._order._replace(is_firing_only=not self._order.is_firing_only)
+        self._order, self._acted = self._order._replace(is_firing_only=not self._order.is_firing_only), None
         self._lay_out()
 
     def action_sort(self) -> None:

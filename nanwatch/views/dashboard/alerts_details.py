@@ -13,7 +13,7 @@ from nanwatch.model.alert import Alert
 from nanwatch.model.snapshot import RunView
 from nanwatch.notify.evidence import WORDS
 from nanwatch.rules.base import rule_types
-from nanwatch.views.dashboard.alerts_list import lasted_of, mark_of, state_of, words_of
+from nanwatch.views.dashboard.alerts_list import began, lasted_of, mark_of, reasons_of, state_of, words_of
 from nanwatch.views.page import Line, Page, Span
 from nanwatch.views.words import clean, moment, number, plural
 
@@ -28,8 +28,8 @@ def detail_lines(
     rows = [
         ("rule", [clean(alert.rule), alert.severity, *([] if is_explained else ["i explains it"])]),
         ("where", list(_where(view, alert))),
-        ("time", list(_times(alert, now))),
-        ("quiet", [clean(reason) for reason in alert.suppressed] if alert.state == "firing" else []),
+        ("time", list(_times(view, alert, now))),
+        ("quiet", reasons_of(alert) if alert.state == "firing" else []),
         ("evidence", [f"{name} {value}" for name, value in evidence(alert)]),
     ]
     for label, texts in rows:
@@ -53,12 +53,12 @@ def _where(view: RunView, alert: Alert) -> Iterator[str]:
         yield f"byte {alert.offset:,}"
 
 
-def _times(alert: Alert, now: float) -> Iterator[str]:
-    state = state_of(alert)
+def _times(view: RunView, alert: Alert, now: float) -> Iterator[str]:
+    state, at = state_of(alert), began(view, alert, now)
     yield state if state == "FIRING" or alert.state == "resolved" else f"{state}, still firing"
-    if alert.started_at is not None and math.isfinite(alert.started_at):
-        yield f"since {moment(alert.started_at, now)}"
-        yield f"for {lasted_of(alert, now)}"
+    if at is not None:
+        yield f"since {moment(at, now)}"
+        yield f"for {lasted_of(view, alert, now)}"
     else:
         yield "the log has no times"
     if alert.resolved_at is not None and math.isfinite(alert.resolved_at):
@@ -113,7 +113,7 @@ def as_text(view: RunView, alert: Alert, now: float) -> str:
     lines = [
         f"{alert.severity} {clean(alert.rule)}: {words_of(view, alert)}",
         f"{clean(view.run.id)}: {where}" if where else clean(view.run.id),
-        ", ".join(_times(alert, now)),
+        ", ".join(_times(view, alert, now)),
         *(f"{name}: {value}" for name, value in evidence(alert)),
     ]
     return "".join(f"{line}\n" for line in lines)

@@ -1,4 +1,4 @@
-"""The alerts of a run as a list: what fires first, then what is kept quiet, then what is over."""
+"""The alerts of a run as a list: what fires first, then what nobody is told of, then what is over."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from nanwatch.views.words import clean, cut_end, duration, moment, pad
 _ROLES: dict[str, Role] = {"critical": "critical", "warning": "warning", "info": ""}
 _LETTERS = {"critical": "X", "warning": "!", "info": "i"}
 _STATE, _SINCE, _FOR = 9, 5, 3
+_INHIBITED, _SILENCED = "inhibited by ", "silenced: "
+_ENDINGS = ("crash", "oom", "interrupted", "process_gone", "finished", "stall")
+"""Rules about how a log's output ended: where nothing else tells when that was, its last byte does."""
 
 
 class Order(NamedTuple):
@@ -32,14 +35,21 @@ def is_told(alert: Alert) -> bool:
     return alert.state == "firing" and not alert.suppressed
 
 
-def ordered(alerts: Sequence[Alert], order: Order) -> list[Alert]:
-    """Return the alerts to show: what fires, news, what is kept quiet, what is over; the newest first in each."""
-    shown = [(n, a) for n, a in enumerate(alerts) if a.state != "pending" and not (order.is_firing_only and _group(a))]
+def ordered(alerts: Sequence[Alert], order: Order, kept: str | None = None) -> list[Alert]:
+    """Return the alerts to show: what fires, news, what nobody is told of, what is over; the newest first in each.
+
+    The alert with the id *kept* is shown in any case.
+    """
+
+    def is_shown(alert: Alert) -> bool:
+        return alert.id == kept or not (order.is_firing_only and _group(alert))
 
     def key(item: tuple[int, Alert]) -> tuple[float, ...]:
         place, alert = item
         rank = -SEVERITIES.index(alert.severity) if order.is_by_severity else 0
-        return _group(alert), rank, -(_began(alert) or 0.0), -(alert.offset or 0), -place
+        return _group(alert), rank, -(_finite(alert.started_at) or 0.0), -(alert.offset or 0), -place
+
+    shown = [(n, alert) for n, alert in enumerate(alerts) if alert.state != "pending" and is_shown(alert)]
 
     return [alert for _, alert in sorted(shown, key=key)]
 
@@ -50,19 +60,46 @@ def _group(alert: Alert) -> int:
     return 2 if alert.state == "firing" else 3
 
 
-def _began(alert: Alert) -> float | None:
-    """Return when *alert* began, None for a time that is none."""
-    return alert.started_at if alert.started_at is not None and math.isfinite(alert.started_at) else None
+def _finite(time: float | None) -> float | None:
+    """Return *time*, None for one that is none."""
+    return time if time is not None and math.isfinite(time) else None
+
+
+def began(view: RunView, alert: Alert, now: float) -> float | None:
+    """Return when what *alert* tells of began (Unix seconds), None where nothing tells it.
+
+    A silence began with the last output, not when it was noticed.
+    """
+    started = _finite(alert.started_at)
+    if alert.rule not in _ENDINGS or (alert.rule != "stall" and started is not None):
+        return started
+    if alert.state == "firing":
+        last = now - view.silence if view.silence is not None else view.run.grew_at
+        return started if last is None else last
+    end, silence = _finite(alert.resolved_at), alert.evidence.get("silence_seconds")
+    return end - silence if end is not None and isinstance(silence, int | float) else started
 
 
 def state_of(alert: Alert) -> str:
     """Return `FIRING`, why nobody is told of it, or `resolved`, in one word."""
     if alert.state != "firing":
         return alert.state
-    for word, reason in (("seen", "acknowledged"), ("silenced", "silenced"), ("inhibited", "inhibited")):
+    for word, reason in (("seen", "acknowledged"), ("silenced", "silenced"), ("covered", _INHIBITED)):
         if any(text.startswith(reason) for text in alert.suppressed):
             return word
     return "quiet" if alert.suppressed else "news" if alert.severity == "info" else "FIRING"
+
+
+def told_by(alert: Alert) -> str:
+    """Return `told by nan_burst` where another alert stands for *alert*, else nothing."""
+    rules = [clean(text.removeprefix(_INHIBITED)) for text in alert.suppressed if text.startswith(_INHIBITED)]
+    return f"told by {' and '.join(rules)}" if rules and alert.state == "firing" else ""
+
+
+def reasons_of(alert: Alert) -> list[str]:
+    """Return in words why nobody is told of *alert*."""
+    other = [clean(text) for text in alert.suppressed if not text.startswith(_INHIBITED)]
+    return [*other, *filter(None, [told_by(alert)])]
 
 
 def mark_of(alert: Alert, is_ascii: bool) -> Span:
@@ -74,10 +111,10 @@ def mark_of(alert: Alert, is_ascii: bool) -> Span:
     return Span("x" if state_of(alert) == "seen" else "z", "quiet")
 
 
-def since_of(alert: Alert, run: Run, now: float) -> str:
+def since_of(view: RunView, alert: Alert, now: float) -> str:
     """Return when *alert* began: the time, or (where nothing tells it) the place in the run."""
-    began = _began(alert)
-    return place_of(alert, run) if began is None else moment(began, now)
+    at = began(view, alert, now)
+    return place_of(alert, view.run) if at is None else moment(at, now)
 
 
 def place_of(alert: Alert, run: Run) -> str:
@@ -89,11 +126,11 @@ def place_of(alert: Alert, run: Run) -> str:
     return " ".join(parts) or "-"
 
 
-def lasted_of(alert: Alert, now: float) -> str:
+def lasted_of(view: RunView, alert: Alert, now: float) -> str:
     """Return for how long *alert* has been firing, or did; `-` where it is not known."""
-    began = _began(alert)
+    at = began(view, alert, now)
     end = now if alert.state == "firing" else alert.resolved_at
-    return "-" if began is None or end is None else duration(max(0.0, end - began))
+    return "-" if at is None or end is None else duration(max(0.0, end - at))
 
 
 def words_of(view: RunView, alert: Alert) -> str:
@@ -101,28 +138,39 @@ def words_of(view: RunView, alert: Alert) -> str:
     return alert_text(view, alert) if alert.state == "firing" else clean(alert.message)
 
 
+def _listed(view: RunView, alert: Alert) -> str:
+    """Return the words of a line: those of an alert for which another stands, or that is silenced, begin with that."""
+    text, other = words_of(view, alert), told_by(alert)
+    if other:
+        return f"{clean(alert.rule)}, {other}: {text}"
+    said = [clean(reason.removeprefix(_SILENCED)) for reason in alert.suppressed if reason.startswith(_SILENCED)]
+    return f"{', '.join(said)}: {text}" if said and alert.state == "firing" else text
+
+
 def list_lines(
     view: RunView, alerts: Sequence[Alert], now: float, page: Page, is_ascii: bool
 ) -> tuple[list[Line], list[Line]]:
     """Return the head of the list, and a line for each of *alerts*."""
-    since = [since_of(alert, view.run, now) for alert in alerts]
-    lasted = [lasted_of(alert, now) for alert in alerts]
+    since = [since_of(view, alert, now) for alert in alerts]
+    lasted = [lasted_of(view, alert, now) for alert in alerts]
     widths = (max(_SINCE, *map(len, since)), max(_FOR, *map(len, lasted))) if alerts else (_SINCE, _FOR)
     head = f"   {pad('STATE', _STATE)} {pad('SINCE', widths[0])} {pad('FOR', widths[1])}  WHAT"
     lines = []
     for place, alert in enumerate(alerts):
         mark = mark_of(alert, is_ascii)
         role = mark.role if is_told(alert) else "quiet"
+        rest: Role = "quiet" if role == "quiet" else ""
         told = f"{pad(since[place], widths[0])} {pad(lasted[place], widths[1])}  "
-        spans = [Span(" "), mark, Span(" "), Span(f"{pad(state_of(alert), _STATE)} ", role), Span(told)]
+        spans = [Span(" "), mark, Span(" "), Span(f"{pad(state_of(alert), _STATE)} ", role), Span(told, rest)]
         room = max(1, page.width - sum(cell_len(span.text) for span in spans))
-        text = cut_end(page.arrows(words_of(view, alert)), room, page.glyphs.more)
-        lines.append(Line([*spans, Span(text, role if role == "quiet" else "")]))
+        text = cut_end(page.arrows(_listed(view, alert)), room, page.glyphs.more)
+        lines.append(Line([*spans, Span(text, rest)]))
     return [page.bound(Line([Span(head)]))], [page.bound(line) for line in lines]
 
 
 def counted(alerts: Sequence[Alert]) -> str:
-    """Return `firing 3, news 1, kept quiet 1, resolved 2`."""
-    names = ("firing", "news", "kept quiet", "resolved")
-    groups = [_group(alert) for alert in alerts if alert.state != "pending"]
-    return ", ".join(f"{name} {groups.count(n)}" for n, name in enumerate(names) if n in groups)
+    """Return `3 firing, 1 news, 1 silenced or seen, 1 told by another, 2 resolved`."""
+    names = ("firing", "news", "silenced or seen", "resolved", "told by another")
+    found = [alert for alert in alerts if alert.state != "pending"]
+    groups = [4 if state_of(alert) == "covered" else _group(alert) for alert in found]
+    return ", ".join(f"{groups.count(n)} {names[n]}" for n in (0, 1, 2, 4, 3) if n in groups)

@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
+from nanwatch.alerts.suppression import is_silenced
 from nanwatch.clock import Clock
 from nanwatch.config import Rules
 from nanwatch.model.alert import Alert, Silence
@@ -40,6 +41,9 @@ _DRAW_S, _TICK_S = 0.5, 1.0
 """Seconds between two redraws of what came in, and between two of what only time changes."""
 _HOUR = 3600.0
 _MOST_COMPARED = 6
+_ALARM_AGAIN_S = 600.0
+_MOST_ALARMS = 3
+_LEAST_PALETTE = (20, 6)
 _PAIR = 2
 
 
@@ -90,6 +94,7 @@ class Dashboard(ThemedApp):
         self._frozen_at: float | None = None
         self._while_frozen = 0
         self._told: set[str] = set()
+        self._alarmed: dict[tuple[Path, str], float] = {}
         self._comparison: CompareScreen | None = None
         self._marked: list[Path] = []
         self._to_silence: list[SilenceWanted] = []
@@ -189,7 +194,9 @@ class Dashboard(ThemedApp):
 
     def _tell(self, update: Update) -> None:
         """Tell of new critical alerts, and of what is wrong with the following, once."""
-        for path, alert in update.critical:
+        if len(update.critical) > _MOST_ALARMS:
+            self.notify(f"{len(update.critical)} critical alerts at once", severity="error")
+        for path, alert in update.critical[:_MOST_ALARMS]:
             self._alarm(path, alert)
         shown = tuple(f"{path}: " for path in self._snapshots)  # what is wrong with a log stands in its line
         problems = {text for text in (*update.problems, update.problem) if text and not text.startswith(shown)}
@@ -198,10 +205,15 @@ class Dashboard(ThemedApp):
         self._told = problems
 
     def _alarm(self, path: Path, alert: Alert) -> None:
+        """Tell of a critical alert that began under the user's eyes; not again and again of one that comes and goes."""
+        steady, key = self._clock.steady(), (path, alert.rule)
+        if steady - self._alarmed.get(key, float("-inf")) < _ALARM_AGAIN_S:
+            return
+        self._alarmed[key] = steady
         name = self.main.runs.names.get(path, path.name)
-        text = f"{clean(alert.rule)}: {clean(alert.message)}"
         if path != self.main.opened:
-            self.notify(f"{name}: {text}", severity="error", markup=False)
+            text = f"{name}: {clean(alert.rule)}: {clean(alert.message)}"
+            self.notify(text, severity="error", markup=False)
         wanted = self._preferences.part("app")
         if wanted.get("bell"):
             self.bell()
@@ -211,19 +223,29 @@ class Dashboard(ThemedApp):
 
     # -- what people ask for
 
+    def _may_ask(self, path: Path, alerts: list[Alert]) -> list[Alert]:
+        """Return those of *alerts* of which something can be asked; say why it cannot, where there are none."""
+        snapshot = self._snapshots.get(path)
+        if snapshot is not None and (snapshot.is_history or snapshot.is_estimate):
+            self.notify("still reading the log: ask again in a moment", severity="information")
+            return []
+        firing = [alert for alert in alerts if alert.state == "firing"]
+        if not firing:
+            self.notify("no alert fires here", severity="information")
+        return firing
+
     @on(AckWanted)
     def _on_ack_wanted(self, message: AckWanted) -> None:
-        if self._live is None or not message.alerts:
-            self.notify("no alert fires here", severity="information")
+        alerts = self._may_ask(message.path, message.alerts)
+        if self._live is None or not alerts:
             return
-        self._live.acknowledge(message.path, [alert.id for alert in message.alerts], message.undo)
-        what = plural(len(message.alerts), "alert")
+        self._live.acknowledge(message.path, [alert.id for alert in alerts], message.undo)
+        what = plural(len(alerts), "alert")
         self.notify(f"{what} no longer acknowledged" if message.undo else f"{what} acknowledged until it ends")
 
     @on(SilenceWanted)
     def _on_silence_wanted(self, message: SilenceWanted) -> None:
-        if not message.alerts:
-            self.notify("no alert fires here", severity="information")
+        if not self._may_ask(message.path, message.alerts):
             return
         self._to_silence.append(message)
         if len(self._to_silence) == 1:  # of several runs that are marked, each is asked for
@@ -243,9 +265,10 @@ class Dashboard(ThemedApp):
                 return
             words, ends_at = terms[chosen]
             if words == _UNSILENCE:
-                ended = {(rule, glob.escape(run)) for rule, run in targets}
-                self._live.end_silences(lambda s: (s.rule, s.run) in ended)
-                self.notify("no longer silenced")
+                now = self._clock.now()
+                silenced = [(alert, self._run_id(w.path)) for w in wanted for alert in w.alerts]
+                self._live.end_silences(lambda s: any(is_silenced(alert, run, s, now) for alert, run in silenced))
+                self.notify("the silences that cover this were ended; those of the config stay")
                 return
             for rule, run in targets:
                 self._live.silence(Silence(rule, glob.escape(run), starts_at=self._clock.now(), ends_at=ends_at))
@@ -283,8 +306,14 @@ class Dashboard(ThemedApp):
         name = key.split()[0].split("-")[0]
         known = {"⏎": "enter", "?": "question_mark", "/": "slash", "!": "exclamation_mark", "[": "left_square_bracket",
                  "+": "plus", "&": "ampersand", ":": "colon", "<": "less_than_sign", "~": "tilde",
-                 "{": "left_curly_bracket", "esc": "escape"}  # fmt: skip
+                 "{": "left_curly_bracket", "esc": "escape", ">": "greater_than_sign", "pgdn": "pagedown",
+                 "pgup": "pageup", "shift+left/right": "shift+right", "space": "space"}  # fmt: skip
         self.simulate_key(known.get(name, name))
+
+    def action_command_palette(self) -> None:
+        """Show the palette, where it has room."""
+        if self.size >= _LEAST_PALETTE and self.size.height >= _LEAST_PALETTE[1]:
+            super().action_command_palette()
 
     # -- keys
 
@@ -349,9 +378,18 @@ class Dashboard(ThemedApp):
             self.notify("a log cannot be added from a browser", severity="warning")
             return
 
+        if Path("-") in self._snapshots:
+            self.notify("standard input stands alone: start another nanwatch for a log", severity="warning")
+            return
+
         def add(pattern: str | None) -> None:
             if pattern:
-                self._added = (*self._added, str(Path(pattern).expanduser().absolute()))
+                try:
+                    path = str(Path(pattern).expanduser().absolute())
+                except RuntimeError as error:  # the home of a user who is none
+                    self.notify(clean(str(error)), severity="error", markup=False)
+                    return
+                self._added = (*self._added, path)
                 if self._live is not None:
                     self._live.stop(timeout=0.0)  # it ends by itself, and nobody takes what it still tells
                 self._follow()

@@ -7,8 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
+from textual.markup import escape
 
 from nanwatch.views.dashboard.panel import TABS
+from nanwatch.views.words import clean
 
 if TYPE_CHECKING:
     from nanwatch.views.dashboard.app import Dashboard
@@ -50,4 +52,4 @@ def _of_runs(app: Dashboard) -> Iterator[SystemCommand]:
     if not app.is_web:
         yield SystemCommand("Add a log", "Follow one more file, folder or glob (o)", app.action_add_log)
     for path, name in main.runs.names.items():
-        yield SystemCommand(f"Open run {name}", "Show it (Enter)", partial(main.open_run, path))
+        yield SystemCommand(f"Open run {escape(clean(name))}", "Show it (Enter)", partial(main.open_run, path))

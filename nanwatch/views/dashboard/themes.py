@@ -88,16 +88,16 @@ def full_name(name: str | None) -> str | None:
 class ThemedApp(App[None]):
     """An application that knows the colours of the dashboard; every theme of Textual can be chosen too."""
 
-    def __init__(self, *, theme: str | None = None) -> None:
+    def __init__(self, *, theme: object = None) -> None:
         environ = dict(os.environ)  # Textual takes NO_COLOR out of it
         # Without colours, it must know at once that the terminal's own are meant: it would turn ours into greys.
         super().__init__(ansi_color=True if environ.get("NO_COLOR") else None)
         for own in THEMES:
             self.register_theme(own)
-        wanted = full_name(theme)
+        wanted = full_name(theme) if isinstance(theme, str) else None
         known = wanted in self.available_themes
         self.theme = wanted if wanted and known else best_theme(environ, self.console.color_system)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return the colours for themes that are not ours."""
-        return _DARK
+        return _DARK if self.current_theme.dark else _LIGHT

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from textual import events
 from textual.pilot import Pilot
 
 from nanwatch.config import CustomRule, Rules, Stall
@@ -67,18 +69,18 @@ def details(view: RunView, one: Alert, width: int = 80, is_explained: bool = Fal
 
 
 def test_list_is_ordered_by_what_needs_somebody() -> None:
-    """First what fires, then news, then what is kept quiet and why, then what is over; the newest first in each."""
+    """First what fires, then news, then what nobody is told of and why, then what is over; the newest first in each."""
     assert listed(hand_made(alerts=ALL)) == [
         "   STATE     SINCE FOR   WHAT",
         " X FIRING    14:00 2m    many NaN",
         " ! FIRING    13:00 1h02  more VRAM",
         " i news      14:02 1s    done",
-        " x seen      e2 b7 -     silent",
-        " z inhibited e1 b7 -     a NaN",
-        " z silenced  e2 b7 -     slow",
+        " x seen      14:02 3s    silent",
+        " z covered   e1 b7 -     nan_loss, told by nan_burst: a NaN",
+        " z silenced  e2 b7 -     until I am back: slow",
         " ✓ resolved  11:32 9m    was full",
     ]
-    assert counted(ALL) == "firing 2, news 1, kept quiet 3, resolved 1"
+    assert counted(ALL) == "2 firing, 1 news, 2 silenced or seen, 1 told by another, 1 resolved"
 
 
 def test_list_can_be_sorted_by_severity_and_cut_to_what_fires() -> None:
@@ -92,21 +94,56 @@ def test_list_can_be_sorted_by_severity_and_cut_to_what_fires() -> None:
 
 
 def test_yolo_story_without_times_tells_places() -> None:
-    """Where nothing tells the time, alerts are told by epoch and batch, with counts as of now."""
+    """Where nothing tells the time, alerts are told by epoch and batch, with counts as of now.
+
+    One for which another stands names itself and that other first: the rest of its words are the same.
+    """
     assert listed(yolo()) == [
         "   STATE     SINCE  FOR  WHAT",
         " X FIRING    e4 b36 -    73 NaN in 246 batches (30 %) since batch 32, the last…",
         " X FIRING    e4 b31 -    72 optimizer steps skipped (29 %) since batch 31…",
         " ! FIRING    e4 b3  -    VRAM 4.2 → 4.71 G (+0.51 G, +12 %) in epoch 4",
-        " z inhibited e4 b32 -    73 NaN in 246 batches (30 %) since batch 32, the last…",
+        " z covered   e4 b32 -    nan_loss, told by nan_burst: 73 NaN in 246 batches (30…",
     ]
 
 
 def test_cod_story_names_collapse_and_silence() -> None:
     """The collapse: what stands for it, and what is inhibited by it."""
     assert [line[:18].rstrip() for line in listed(cod())[1:]] == [
-        " X FIRING    14:02", " X FIRING    e98", " X FIRING    e98", " z inhibited e91"
+        " X FIRING    04:52", " X FIRING    e98", " X FIRING    e98", " z covered   e91"
     ]  # fmt: skip
+
+
+def test_silence_counts_from_the_last_output() -> None:
+    """A stall began with the last output, not when it was noticed; one that is over keeps its length."""
+    stall = alert("stall", "critical", message="silent", started_at=NOW - 46, evidence={"silence_seconds": 1140})
+    view = replace(hand_made("stalled", [stall]), silence=1140.0)
+    assert listed(view)[1] == " X FIRING    13:43 19m  silent"
+    assert details(view, stall)[-2] == " time      FIRING  since 13:43  for 19m"
+    assert "since 13:43" in as_text(view, stall, NOW)
+    over = replace(stall, state="resolved", resolved_at=NOW - 60)
+    assert listed(hand_made(alerts=[over]))[1] == " ✓ resolved  13:42 19m  silent"
+
+
+def test_how_a_log_ended_is_dated_by_its_last_byte() -> None:
+    """A crash in a log without times is as old as the log's last byte; what happened before in it is not."""
+    crash = alert("crash", "critical", message="crashed")
+    view = replace(hand_made("crashed", [crash, alert()]), silence=2460.0)
+    assert listed(view)[1:] == [" ! FIRING    e2 b7 -    a message", " X FIRING    13:21 41m  crashed"]
+    assert details(view, crash)[-1] == " time      FIRING  since 13:21  for 41m"
+
+
+def test_reasons_are_told_in_words() -> None:
+    """The details say which alert stands for one; the line of one that is silenced says until when, if that is told."""
+    assert details(hand_made(), INHIBITED)[-1] == " quiet     told by nan_burst"
+    both = alert(suppressed=("silenced: until 17:30", "inhibited by oom", "inhibited by crash"))
+    view = hand_made(alerts=[both, alert(suppressed=("silenced",))])
+    assert details(view, both)[-1] == " quiet     silenced: until 17:30  told by oom and crash"
+    assert listed(view)[2] == " z silenced  e2 b7 -    nan_loss, told by oom and crash: a message"
+    assert listed(view)[1] == " z silenced  e2 b7 -    a message"
+    head, (line,) = list_lines(hand_made(), [INHIBITED], NOW, page(), False)
+    assert {span.role for span in line.spans if span.text.strip()} == {"quiet"}
+    assert len(head) == 1
 
 
 def test_steps_are_told_where_there_are_no_epochs() -> None:
@@ -264,7 +301,7 @@ def test_filter_sort_and_rule_are_remembered() -> None:
 
 
 def test_cursor_stays_on_its_alert() -> None:
-    """When others come, the cursor stays where it was put; its details too."""
+    """When others come, the cursor stays on its alert, and so do the details; also where it was never moved."""
 
     async def use(app: PanelApp, pilot: Pilot[None]) -> None:
         await pilot.press("j")
@@ -273,6 +310,72 @@ def test_cursor_stays_on_its_alert() -> None:
         await pilot.pause()
         assert at(app) == "more VRAM"
         assert " ! more VRAM" in screen(app)
+
+    async def look(app: PanelApp, pilot: Pilot[None]) -> None:
+        newer = alert("oom", "critical", message="newer", started_at=NOW)
+        panel_of(app).show_run(snapshot(hand_made(alerts=[*ALL, newer])), NOW)
+        await pilot.pause()
+        assert at(app) == "many NaN"
+
+    using(AlertsPanel(), snapshot(hand_made(alerts=ALL)), look, (80, 24))
+    using(AlertsPanel(), snapshot(hand_made(alerts=ALL)), use, (80, 24))
+
+
+def test_cursor_goes_down_with_an_alert_that_is_acknowledged() -> None:
+    """After `a` the alert sinks, the cursor with it, moved before or not: `A` takes that back, and no other's."""
+
+    async def use(app: PanelApp, pilot: Pilot[None]) -> None:
+        await pilot.press("a")
+        seen = replace(FIRING, suppressed=("acknowledged",), acknowledged_at=NOW)
+        panel_of(app).show_run(snapshot(hand_made(alerts=[a for a in ALL if a is not FIRING] + [seen])), NOW)
+        await pilot.pause()
+        assert at(app) == "many NaN"
+        await pilot.press("A", "a")
+        assert [wish.alerts[0].rule for wish in app.wishes if isinstance(wish, AckWanted)] == ["nan_burst"] * 3
+
+    using(AlertsPanel(), snapshot(hand_made(alerts=ALL)), use, (80, 24))
+
+
+def test_filter_spares_the_alert_that_was_just_acknowledged() -> None:
+    """Where only what fires is shown, an alert stays until the cursor leaves it: `A` is to find it."""
+
+    async def use(app: PanelApp, pilot: Pilot[None]) -> None:
+        await pilot.press("!", "a")
+        seen = replace(FIRING, suppressed=("acknowledged",), acknowledged_at=NOW)
+        shown = snapshot(hand_made(alerts=[OLDER, seen, QUIET]))
+        panel_of(app).show_run(shown, NOW)
+        await pilot.pause()
+        assert [line.split()[1] for line in screen(app)[1:3]] == ["FIRING", "seen"]
+        assert at(app) == "many NaN"
+        await pilot.press("k")
+        await pilot.pause()
+        panel_of(app).show_run(shown, NOW)
+        await pilot.pause()
+        assert screen(app)[1:3] == [" ! FIRING    13:00 1h02  more VRAM", ""]
+        assert at(app) == "more VRAM"
+
+    using(AlertsPanel(), snapshot(hand_made(alerts=ALL)), use, (80, 24))
+
+
+def test_keys_of_one_packet_act_where_the_cursor_then_is() -> None:
+    """`j` and `a` at once, and a snapshot between them: it is the second alert that is acknowledged."""
+
+    async def use(app: PanelApp, pilot: Pilot[None]) -> None:
+        view = app.query_one("#alerts-list", LinesView)
+        view.action_move(1)
+        newer = alert("oom", "critical", message="newer", started_at=NOW)
+        panel_of(app).show_run(snapshot(hand_made(alerts=[*ALL, newer])), NOW)
+        panel_of(app).action_acknowledge(False)
+        await pilot.pause()
+        (wish,) = app.wishes
+        assert isinstance(wish, AckWanted)
+        assert wish.alerts == [OLDER]
+        for key in ("j", "a"):
+            app.post_message(events.Key(key, key))
+        await pilot.pause()
+        wish = app.wishes[-1]
+        assert isinstance(wish, AckWanted)
+        assert wish.alerts == [NEWS]
 
     using(AlertsPanel(), snapshot(hand_made(alerts=ALL)), use, (80, 24))
 
@@ -287,7 +390,7 @@ def test_nothing_to_see_is_told() -> None:
         await pilot.press("!")
         panel_of(app).show_run(snapshot(hand_made(alerts=[OVER])), NOW)
         await pilot.pause()
-        assert screen(app)[0] == " no alert is firing (resolved 1); ! shows all"
+        assert screen(app)[0] == " no alert is firing (1 resolved); ! shows all"
         panel_of(app).show_run(snapshot(None), NOW)
         await pilot.pause()
         assert screen(app)[0] == " reading…"
@@ -317,11 +420,11 @@ def test_it_is_laid_out_for_every_size(cells: tuple[int, int]) -> None:
     async def use(app: PanelApp, pilot: Pilot[None]) -> None:
         lines = screen(app)
         assert "many NaN" in lines[1]
-        assert ("1 of 7: firing 2" in lines[0]) == (cells[0] >= 130)
+        assert ("1 of 7: 2 firing" in lines[0]) == (cells[0] >= 130)
         for width, height in ((200, 20), (80, 24), (40, 8), (30, 4)):
             await pilot.resize_terminal(width, height)
             await pilot.pause()
-            assert ("1 of 7: firing 2" in screen(app)[0]) == (width == 200)
+            assert ("1 of 7: 2 firing" in screen(app)[0]) == (width == 200)
             assert any("rule      nan_burst" in line for line in screen(app)) == (height > 4)
 
     using(AlertsPanel(), snapshot(hand_made(alerts=ALL)), use, cells)

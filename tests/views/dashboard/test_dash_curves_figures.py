@@ -17,21 +17,22 @@ from nanwatch.model.run import Epoch, Evaluation, Run
 from nanwatch.model.snapshot import RunView, Snapshot
 from nanwatch.pipeline import LogPipeline
 from nanwatch.snapshots import Snapshots
-from nanwatch.views.dashboard.curves.charts import reading, tsv, value_of
-from nanwatch.views.dashboard.curves.figures import figures, source_of
+from nanwatch.views.dashboard.curves.charts import chart_of, extremes, reading, tsv, value_of
+from nanwatch.views.dashboard.curves.figures import Figure, Source, figures, source_of
 from nanwatch.views.dashboard.curves.series import Axis, bad_columns, bursts
 from nanwatch.views.dashboard.curves.settings import Settings, Window, settings_from
 from nanwatch.views.dashboard.curves.view import CurvesView
+from nanwatch.views.words import UNICODE
 
 CAPTURES = Path(__file__).parents[3] / "fixtures" / "captures"
 LOGS = sorted(CAPTURES.glob("*/*.log"))
 
 
-def snapshot_of(data: bytes, name: str = "/logs/run.log") -> Snapshot:
-    """Read a log as the dashboard does."""
+def snapshot_of(data: bytes, name: str = "/logs/run.log", *, ended: bool = False) -> Snapshot:
+    """Read a log as the dashboard does, *ended* that of a writer who has gone."""
     pipeline = LogPipeline(name)
     log = Snapshots(Path(name), pipeline)
-    for run, notice in chain(pipeline.feed(Chunk(0, data)), pipeline.catch_up()):
+    for run, notice in chain(pipeline.feed(Chunk(0, data)), pipeline.finish() if ended else pipeline.catch_up()):
         if not isinstance(notice, Alert):
             log.note(run, notice)
     return log.snapshot(0.0, 0.0, len(data), len(data))
@@ -137,6 +138,88 @@ def test_every_captured_log_can_be_plotted(log: Path) -> None:
             assert sum(1 for x in shown if x > source.extent.end + 0.5) == 0, figure.name
 
 
+def best_point(source: Source, figure: Figure) -> str:
+    """Return where the best value of *figure* is drawn, as the cursor there names it."""
+    series = figure.series()
+    best = max((b for b in series.buckets if math.isfinite(b.low)), key=lambda b: b.high if figure.sign > 0 else -b.low)
+    return source.extent._replace(batches=None).name(series.middle(best))
+
+
+@pytest.mark.parametrize("log", LOGS, ids=lambda log: log.stem)
+def test_the_best_epoch_is_the_run_s(log: Path) -> None:
+    """Whatever the trainer counts from, and with batches or without: the best value is drawn and named in its epoch."""
+    source = source_of(snapshot_of(log.read_bytes(), ended=True))
+    assert source is not None
+    best, unit = source.run.best, "e" if source.has_epochs else "step "
+    for figure in figures(source):
+        if best is not None and figure.name == best.metric:
+            (told,) = extremes(figure, figure.series(), source.extent)
+            assert told.text.endswith(f" {unit}{best.epoch}")
+            assert best_point(source, figure) == f"{unit}{best.epoch}"
+
+
+def counted(first_epoch: int, first_batch: int, batches: int = 4, epochs: int = 3) -> Source:
+    """Return a run whose loss falls from batch to batch, counted from these numbers on."""
+    numbers = range(first_batch, first_batch + batches)
+    run = Run("r", "log", first_epoch=first_epoch, batches=batches, epoch=first_epoch + epochs - 1, batch=numbers[-1])
+    curve = Curve()
+    for n in range(epochs):
+        run.table[first_epoch + n] = Epoch(first_epoch + n, numbers[-1], batches, done=True)
+        for b in numbers:
+            curve.add(n * batches + b, 100.0 - n * batches - b, 0)
+    source = source_of(snapshot_by_hand(run, {"loss": curve}))
+    assert source is not None
+    return source
+
+
+@pytest.mark.parametrize("first_epoch", [0, 1])
+@pytest.mark.parametrize("first_batch", [0, 1])
+def test_batches_lie_in_their_epoch(first_epoch: int, first_batch: int) -> None:
+    """Counted from 0 or from 1, every batch is called what the log calls it: the last one is none of the next epoch."""
+    source = counted(first_epoch, first_batch)
+    (figure,) = figures(source)
+    series, axis = figure.series(), source.extent
+    assert [axis.name(series.middle(bucket)) for bucket in series.buckets] == [
+        f"e{first_epoch + n} b{first_batch + b}" for n in range(3) for b in range(4)
+    ]
+    assert (axis.start, axis.end) == (first_epoch, first_epoch + 3)
+    assert tsv(figure, series, axis).splitlines()[2].startswith(f"e{first_epoch} b{first_batch}\t")
+    assert [tick.text for tick in axis._replace(end=axis.start + 1).ticks(60)][:2] == [
+        f"e{first_epoch}", "b2" if first_batch else "b1",
+    ]  # fmt: skip
+
+
+def test_nan_of_the_last_batch_is_in_its_epoch() -> None:
+    """A NaN in batch 4 of 4 is drawn in the column of that epoch, as near as the axis is looked at."""
+    run = Run("r", "log", first_epoch=1, batches=4, epoch=2, batch=4, losses={"loss": 1.0})
+    run.table = {n: Epoch(n, 4, 4, nan_batches=1, nan_mask=1 << 4, done=True) for n in (1, 2)}
+    curve = Curve()
+    for position in range(1, 9):
+        curve.add(position, math.nan if position % 4 == 0 else 1.0, 0)
+    source = source_of(snapshot_by_hand(run, {"loss": curve}))
+    assert source is not None
+    series = figures(source)[0].series()
+    for columns in (2, 8, 32):
+        counts = bad_columns(series, source.extent, columns).counts
+        assert [sum(counts[: columns // 2]), sum(counts[columns // 2 :])] == [1, 1]
+    assert [source.extent.name(x) for x in bursts(series, source.extent)] == ["e1 b4", "e2 b4"]
+
+
+def test_figures_that_say_nothing_come_last() -> None:
+    """A figure that is 0 throughout is the last one and is called constant; a loss of 0 says something."""
+    run = Run("r", "log", step=3, losses={"loss": 0.0}, lr=0.0, rate=1.0)
+    curves = {name: Curve() for name in ("loss", "lr", "it/s")}
+    for step in range(4):
+        curves["loss"].add(step, 0.0, 0)
+        curves["lr"].add(step, 0.0, 0)
+        curves["it/s"].add(step, 1.0 + step, 0)
+    view = CurvesView()
+    view.show(snapshot_by_hand(run, curves))
+    assert [figure.name for figure in view.figures] == ["loss", "it/s", "lr"]
+    chart = chart_of(view.figures[-1], view.series(view.figures[-1]), view.axis, Settings(), None, UNICODE)
+    assert [span.text for span in (*chart.stats, *chart.more)] == ["constant 0"]
+
+
 def test_steps_are_placed_in_epochs_where_both_totals_are_known() -> None:
     """A trainer that counts steps and epochs, but no batches, has 40 steps in each of its epochs."""
     source = source_of(snapshot_of((CAPTURES / "hf_trainer" / "hf_5.23_pty_nan_nofilter.log").read_bytes()))
@@ -221,13 +304,15 @@ def test_a_value_tells_its_range_and_its_nan() -> None:
 
 
 def test_settings_are_plain_values_and_what_does_not_fit_is_passed_over() -> None:
-    """What was remembered comes back; nonsense does not."""
-    kept = Settings(is_log=True, smoothing=2, hidden=("lr",), chosen="loss")
-    assert settings_from(kept.as_dict()) == kept
-    assert settings_from({"is_log": "yes", "smoothing": 7, "hidden": [1, "a"], "other": 1}) == Settings(
-        smoothing=1, hidden=("a",)
-    )
-    assert settings_from({"hidden": "abc", "smoothing": True}) == Settings()
+    """How curves are drawn comes back, nonsense does not; which figure was looked at is not remembered."""
+    kept = Settings(is_log=True, smoothing=2, is_big=True, hidden=("lr",), chosen="loss", only_bad=True)
+    assert kept.as_dict() == {
+        "is_log": True, "is_by_epoch": False, "is_clipped": False, "is_big": True, "smoothing": 2
+    }  # fmt: skip
+    assert settings_from(kept.as_dict()) == Settings(is_log=True, smoothing=2, is_big=True)
+    assert settings_from(kept.as_dict(), kept) == kept
+    assert settings_from({"is_log": "yes", "smoothing": 7, "chosen": "a", "other": 1}) == Settings(smoothing=1)
+    assert settings_from({"smoothing": True}) == Settings()
 
 
 def test_a_window_stays_on_the_axis() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.pilot import Pilot
@@ -203,14 +204,14 @@ def test_a_large_area_has_a_grid_with_one_cursor() -> None:
 
 
 def test_figures_can_be_hidden_chosen_and_filtered() -> None:
-    """Space hides; `o` lists all of them; `/` filters by name while it is typed; `!` leaves those with NaN."""
+    """Space hides; `v` lists all of them; `/` filters by name while it is typed; `!` leaves those with NaN."""
 
     async def steps(pilot: Pilot[None], app: PanelApp) -> None:
         await pilot.press("space")
         assert app.rows[0].startswith("cls_loss")
         assert "1 hidden" in app.rows[-1]
         assert "1 of 9" in app.rows[-1]
-        await pilot.press("o", "k")
+        await pilot.press("v", "k")
         assert "› [ ] box_loss" in app.rows[1]
         await pilot.press("space", "enter")
         assert app.rows[0].startswith("box_loss")
@@ -224,7 +225,7 @@ def test_figures_can_be_hidden_chosen_and_filtered() -> None:
         await pilot.press("escape", "exclamation_mark")
         assert "1 of 3" in app.rows[-1]
         assert "only with NaN" in app.rows[-1]
-        await pilot.press("o", "a", "escape")
+        await pilot.press("v", "a", "escape")
         assert not app.told
 
     run_panel(steps)
@@ -234,9 +235,9 @@ def test_everything_hidden_says_how_to_get_it_back() -> None:
     """No state is a blank screen."""
 
     async def steps(pilot: Pilot[None], app: PanelApp) -> None:
-        await pilot.press("o", "a", "o")
-        assert "All 10 figures are hidden. o lets you choose." in app.rows[1]
-        await pilot.press("o", "a", "o", "slash", "q", "q", "enter")
+        await pilot.press("v", "a", "v")
+        assert "All 10 figures are hidden. v lets you choose." in app.rows[1]
+        await pilot.press("v", "a", "v", "slash", "q", "q", "enter")
         assert "No figure's name holds qq" in app.rows[1]
         assert not app.told
 
@@ -256,8 +257,8 @@ def test_y_copies_the_figure() -> None:
     run_panel(steps)
 
 
-def test_the_mouse_puts_the_cursor_and_its_wheel_changes_the_figure() -> None:
-    """A click sets the cursor, one on a sign of NaN opens the log, the wheel goes through the figures."""
+def test_the_mouse_puts_the_cursor() -> None:
+    """A click sets the cursor, one on a sign of NaN opens the log."""
 
     async def steps(pilot: Pilot[None], app: PanelApp) -> None:
         await pilot.click(CurvesPanel, offset=(40, 6))
@@ -267,10 +268,63 @@ def test_the_mouse_puts_the_cursor_and_its_wheel_changes_the_figure() -> None:
         row = next(n for n, text in enumerate(app.rows) if text.startswith("NaN│"))
         await pilot.click(CurvesPanel, offset=(app.rows[row].index("×"), row))
         assert isinstance(app.told[-1], LogWanted)
-        app.panel.action_figure(1)
-        assert app.rows[0].startswith("cls_loss")
 
     run_panel(steps)
+
+
+def wheel(panel: CurvesPanel, kind: type[events.MouseScrollDown] | type[events.MouseScrollUp], x: int, y: int) -> None:
+    """Turn the wheel over a cell of *panel*."""
+    panel._forward_event(
+        kind(panel, x, y, 0, 0, 0, False, False, False, panel.region.x + x, panel.region.y + y)
+    )  # fmt: skip
+
+
+def test_the_wheel_zooms_a_big_chart_about_the_pointer() -> None:
+    """What lies below the pointer stays there; the chosen figure does too."""
+
+    async def steps(pilot: Pilot[None], app: PanelApp) -> None:
+        view = app.panel.view
+        place = app.panel._place_at(40, 6)
+        assert place is not None
+        before = app.panel._axis_at(place, 40)
+        assert before is not None
+        wheel(app.panel, events.MouseScrollUp, 40, 6)
+        await pilot.pause()
+        assert view.zoom is not None
+        after = app.panel._axis_at(place, 40)
+        assert after is not None
+        assert abs(after - before) < 0.05
+        assert view.cursor is None
+        assert app.rows[0].startswith("box_loss")
+        wheel(app.panel, events.MouseScrollDown, 40, 6)
+        await pilot.pause()
+        assert view.zoom is None
+        assert view.settings.chosen == ""
+
+    run_panel(steps)
+
+
+def test_the_wheel_turns_the_pages_of_a_grid() -> None:
+    """The charts of the next page are seen; the chosen figure stays, and the next key is about it."""
+
+    async def steps(pilot: Pilot[None], app: PanelApp) -> None:
+        await pilot.press("j")
+        wheel(app.panel, events.MouseScrollDown, 40, 6)
+        await pilot.pause()
+        assert "box_loss" not in app.rows[0]
+        assert "another page" in app.rows[-1]
+        assert app.panel.view.settings.chosen == "cls_loss"
+        for _ in range(9):
+            wheel(app.panel, events.MouseScrollDown, 40, 6)
+        await pilot.pause()
+        assert "time s" in " ".join(app.rows)
+        await pilot.press("k")
+        assert app.rows[0].startswith("›box_loss")
+        wheel(app.panel, events.MouseScrollUp, 40, 6)
+        await pilot.pause()
+        assert app.rows[0].startswith("›box_loss")
+
+    run_panel(steps, (120, 36))
 
 
 def test_what_did_not_change_is_not_painted_again() -> None:
@@ -306,7 +360,7 @@ def test_ascii_has_no_other_signs() -> None:
     async def steps(pilot: Pilot[None], app: PanelApp) -> None:
         await pilot.press("h", "h", "c")
         assert all(row.isascii() for row in app.rows)
-        await pilot.press("o")
+        await pilot.press("v")
         assert all(row.isascii() for row in app.rows)
 
     run_panel(steps, is_ascii=True)

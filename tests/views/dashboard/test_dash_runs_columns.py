@@ -20,10 +20,12 @@ from nanwatch.model.run import Best, Epoch, Evaluation, Run, RunFailure, Status
 from nanwatch.model.snapshot import RunView, Snapshot
 from nanwatch.reading import read_log
 from nanwatch.runs.status import status_of
-from nanwatch.views.dashboard.runs.entry import Entry, entry_of, names_of, standing_of, validation_loss
-from nanwatch.views.dashboard.runs.header import Scene, empty_lines, header_line, strip_lines, tiny_line
+from nanwatch.views.dashboard.runs.entry import Entry, entry_of, standing_of, validation_loss
+from nanwatch.views.dashboard.runs.header import Scene, empty_lines, header_line, tiny_line
+from nanwatch.views.dashboard.runs.names import names_of
 from nanwatch.views.dashboard.runs.order import count, worst_key
-from nanwatch.views.dashboard.runs.sparkline import ASCII_MARKS, UNICODE_MARKS, sparkline
+from nanwatch.views.dashboard.runs.sparkline import ASCII_MARKS, UNICODE_MARKS, course_of_curve, sparkline
+from nanwatch.views.dashboard.runs.strip import strip_lines
 from nanwatch.views.dashboard.runs.table import Table
 from nanwatch.views.page import Line, Page
 from nanwatch.views.words import ASCII, UNICODE, Glyphs
@@ -330,22 +332,22 @@ def test_the_validation_loss_is_the_latest() -> None:
 
 def test_a_sparkline_falls_with_its_curve() -> None:
     """The highest value has the highest block, the lowest the lowest."""
-    assert sparkline(curve(8, 7, 6, 5, 4, 3, 2, 1), 8, UNICODE_MARKS) == "█▇▆▅▄▃▂▁"
+    assert sparkline(course_of_curve(curve(8, 7, 6, 5, 4, 3, 2, 1)), 8, UNICODE_MARKS) == "█▇▆▅▄▃▂▁"
 
 
 def test_a_sparkline_marks_every_value_that_is_not_finite() -> None:
     """One NaN in a cell is enough, whatever else is there."""
     values = [1.0] * 400
     values[210] = math.nan
-    found = sparkline(curve(*values), 8, UNICODE_MARKS)
+    found = sparkline(course_of_curve(curve(*values)), 8, UNICODE_MARKS)
     assert found == "▅▅▅▅×▅▅▅"
-    assert sparkline(curve(math.nan, math.inf), 8, ASCII_MARKS) == "xx"
+    assert sparkline(course_of_curve(curve(math.nan, math.inf)), 8, ASCII_MARKS) == "xx"
 
 
 @given(st.lists(st.floats(), max_size=60), st.integers(1, 30))
 def test_a_sparkline_never_exceeds_its_cells(values: list[float], room: int) -> None:
     """Whatever the values are, the sparkline has as many cells as there is room for, or fewer."""
-    assert cell_len(sparkline(curve(*values), room, UNICODE_MARKS)) <= room
+    assert cell_len(sparkline(course_of_curve(curve(*values)), room, UNICODE_MARKS)) <= room
 
 
 # -- around the list

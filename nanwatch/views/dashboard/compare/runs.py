@@ -73,10 +73,11 @@ def shared_axis(runs: Sequence[Compared]) -> Axis:
     same = [extent for extent in extents if extent.unit == extents[0].unit]
     if not same:
         return Axis(0.0, 1.0)
-    batches = {extent.batches for extent in same}
+    batches, firsts = {extent.batches for extent in same}, {extent.first for extent in same}
+    is_same = len(batches) == len(firsts) == 1
     return Axis(
         min(extent.start for extent in same), max(extent.end for extent in same), same[0].unit,
-        batches.pop() if len(batches) == 1 else None,
+        same[0].batches if is_same else None, same[0].first if is_same else 0,
     )  # fmt: skip
 
 

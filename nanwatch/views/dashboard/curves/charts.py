@@ -20,7 +20,10 @@ def chart_of(
     figure: Figure, series: Series, axis: Axis, settings: Settings, cursor: float | None, glyphs: Glyphs
 ) -> Chart:
     """Return the chart of *figure*, of which *series* is what is plotted."""
+    constant = constant_of(series)
     stats = [read_out(series, cursor, glyphs)] if cursor is not None else last(figure, series)
+    if constant is not None and cursor is None:
+        stats = [Span(f"constant {number(constant)}")]
     if series.non_finite:
         sign = "x" if glyphs == ASCII else "×"
         stats.append(Span(f"{series.non_finite:,} NaN {sign}", "critical"))
@@ -30,10 +33,10 @@ def chart_of(
     elif settings.is_by_epoch and not series.is_sparse and axis.unit == "epoch":
         stats.append(Span("by batch", "quiet"))
     seen = axis._replace(batches=None) if series.is_sparse else axis
+    more = [] if constant is not None else extremes(figure, series, axis)
     return Chart(
-        figure.title, [series], seen, stats, extremes(figure, series, axis), settings.is_log, settings.smoothing,
-        settings.is_clipped, cursor,
-    )  # fmt: skip
+        figure.title, [series], seen, stats, more, settings.is_log, settings.smoothing, settings.is_clipped, cursor
+    )
 
 
 def last(figure: Figure, series: Series) -> list[Span]:
@@ -50,12 +53,23 @@ def last(figure: Figure, series: Series) -> list[Span]:
     return [Span(f"last {number(now)}", "critical"), *was]
 
 
+def constant_of(series: Series) -> float | None:
+    """Return the value that *series* has throughout; None where it has several, or one that is not finite."""
+    values = {value for b in series.buckets for value in (b.low, b.high, b.last)}
+    value = values.pop() if len(values) == 1 and len(series.buckets) > 1 else math.nan
+    return value if math.isfinite(value) and not series.non_finite else None
+
+
 def extremes(figure: Figure, series: Series, axis: Axis) -> list[Span]:
     """Return the best value and where it was, or the lowest and the highest."""
     finite = [b for b in series.buckets if math.isfinite(b.low)]
     if not finite:
         return []
     lowest, highest = min(finite, key=lambda b: b.low), max(finite, key=lambda b: b.high)
+    told = figure.source.run.best
+    if told is not None and told.metric == figure.name:
+        at = "" if told.epoch is None else f" {'e' if axis.unit == 'epoch' else 'step '}{told.epoch:,}"
+        return [Span(f"best {number(told.value)}{at}", "quiet")]
     if figure.kind in ("metric", "validation") and figure.sign:
         best = highest if figure.sign > 0 else lowest
         at = axis._replace(batches=None).name(series.middle(best))
@@ -96,8 +110,8 @@ def marks_of(alerts: Sequence[Alert], source: Source) -> list[Mark]:
 
 def _place(alert: Alert, source: Source) -> float:
     if source.has_epochs and alert.epoch is not None:
-        share = min(1.0, alert.batch / source.batches) if alert.batch is not None and source.batches else 0.0
-        return alert.epoch + min(share, 1 - 1e-6)
+        batch = max(0, alert.batch - source.first) if alert.batch is not None and source.batches else 0
+        return alert.epoch + min(batch / (source.batches or 1), 1 - 1e-6)
     place = alert.since.position if alert.batch is None or source.has_epochs else alert.batch
     return source.origin + place * source.unit
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from nanwatch.views.dashboard.curves.plot import Mark
 
 
+_LEAST_FOR_EACH = 7
+"""Lines beside the rows of NaN from which on each series has one of its own."""
+
+
 class Box(NamedTuple):
     """Where a plot lies in its lines: after *gutter* cells and its axis, *columns* wide."""
 
@@ -35,9 +39,9 @@ def nan_rows(series: Sequence[Series], height: int) -> list[Group]:
     bad = [(number, item) for number, item in enumerate(series) if item.non_finite]
     if not bad or height < 3:
         return []
-    if len(series) == 1 or height < 10 + len(bad):
+    if len(series) == 1 or height < _LEAST_FOR_EACH + len(bad):
         return [Group("NaN", [item for _, item in bad])]
-    return [Group("ABCDEF"[number % 6] + "NaN", [item]) for number, item in bad]
+    return [Group(f"{'ABCDEF'[number % 6]} NaN", [item]) for number, item in bad]
 
 
 def nan_line(group: Group, axis: Axis, box: Box) -> Line:
@@ -51,11 +55,19 @@ def nan_line(group: Group, axis: Axis, box: Box) -> Line:
         empty |= covered
     bar = "|" if box.is_ascii else "│"
     head = group.label[-box.gutter :].rjust(box.gutter) if box.gutter else ""
-    return Line([Span(head + bar, "critical"), Span(_signs(counts, infinite, empty, box.is_ascii), "critical")])
+    return Line(
+        [
+            Span(head + bar, "critical"),
+            Span(_signs(counts, infinite, empty, box.is_ascii, len(group.series) == 1), "critical"),
+        ]
+    )
 
 
-def _signs(counts: list[int], infinite: set[int], empty: set[int], is_ascii: bool) -> str:
-    """Return `××12    ×73`: how many there are in a stretch stands after it, or before it at the right end."""
+def _signs(counts: list[int], infinite: set[int], empty: set[int], is_ascii: bool, has_counts: bool) -> str:
+    """Return `××12    ×73`: how many there are in a stretch stands after it, or before it at the right end.
+
+    Without *has_counts* only the signs: a sum over several series would be nobody's.
+    """
     nan, inf = ("x", "i") if is_ascii else ("×", "∞")
     is_bad = [bool(count) or n in empty for n, count in enumerate(counts)]
     row = [" " if not bad else inf if n in infinite else nan for n, bad in enumerate(is_bad)]
@@ -65,7 +77,8 @@ def _signs(counts: list[int], infinite: set[int], empty: set[int], is_ascii: boo
             start += 1
             continue
         end = next((n for n in range(start, columns) if not is_bad[n]), columns)
-        _tell(row, sum(counts[start:end]), start, end)
+        if has_counts:
+            _tell(row, sum(counts[start:end]), start, end)
         start = end
     return "".join(row)
 

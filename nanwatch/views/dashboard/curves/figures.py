@@ -23,7 +23,11 @@ _OWN: Mapping[str, Kind] = {_VRAM: "VRAM", _SPEED: "speed", _RATE: "lr", _NORM: 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A run as the figures see it. Position p of its batches lies at `origin` + p * `unit` of the axis."""
+    """A run as the figures see it. Position p of its batches lies at `origin` + p * `unit` of the axis.
+
+    `first` is the position of the first batch: 1 where the trainer tells how many batches are done, so that the last
+    one of an epoch lies within that epoch, not at the beginning of the next.
+    """
 
     run: Run
     curves: Mapping[str, Curve]
@@ -32,6 +36,7 @@ class Source:
     origin: float
     unit: float
     bad: Sequence[BadBits]
+    first: int = 0
 
     @property
     def has_epochs(self) -> bool:
@@ -52,9 +57,9 @@ class Source:
             steps = [item.epoch for item in self.run.evaluations]
             return Axis(min([0, *steps]), max([end, 1.0, *(step + 1 for step in steps)]), "step")
         measured = [row.epoch for row in self.rows if row.metrics or row.done or not self.curves]
-        start = min([self.origin, *(row.epoch for row in self.rows)])
+        start = min([self.origin + self.first * self.unit, *(row.epoch for row in self.rows)])
         end = max([end if self.curves else start, start + 1e-3, *(epoch + 1 for epoch in measured)])
-        return Axis(start, end, "epoch", self.batches)
+        return Axis(start, end, "epoch", self.batches, self.first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,34 @@ class Figure:
     def is_by_epoch(self, wanted: bool) -> bool:
         """Tell whether it is plotted by epoch, as *wanted* or because there is nothing else."""
         known = self.has_batches and not (self.source.has_epochs and self.source.batches is None)
-        return self.has_epochs if wanted or not known else False
+        return self.has_epochs if wanted or not known else self._is_result()
+
+    def _is_result(self) -> bool:
+        """Tell whether it changes but once an epoch: it is what came of one, whatever batch it stands beside."""
+        curve = self.source.curves.get(self.name)
+        if curve is None or self.kind not in ("metric", "validation") or not self.source.has_epochs:
+            return False
+        most = sum(1 for _ in self._points()) + 1
+        if most == 1:
+            return False
+        changes, before = 0, math.nan
+        for _, _, low, high, last, _, _ in curve.buckets():
+            changes += not (low == high == before)
+            if changes > most:
+                return False
+            before = last
+        return True
+
+    @property
+    def is_void(self) -> bool:
+        """Whether it is 0 throughout and so says nothing; a loss or the primary metric says something then too."""
+        if self.kind in ("loss", "validation") or self.name == self.source.run.primary_metric:
+            return False
+        curve = self.source.curves.get(self.name)
+        buckets = iter(()) if curve is None else curve.buckets()
+        return all(b.low == b.high == 0 and not b.non_finite for b in buckets) and all(
+            value == 0 for _, (value, _) in self._points()
+        )
 
     def series(self, by_epoch: bool = False) -> Series:
         """Return its line."""
@@ -100,6 +132,8 @@ class Figure:
             # The last bucket may reach beyond what has been done so far, and its middle off the axis.
             done = max(0, source.run.position) + 1
             buckets[-1] = buckets[-1]._replace(end=max(buckets[-1].start + 1, min(buckets[-1].end, done)))
+            if buckets[0].start < source.first:  # told before the first batch was done
+                buckets[0] = buckets[0]._replace(end=max(buckets[0].end, buckets[0].start + 2 * source.first))
         return Series(self.title, buckets, source.origin, source.unit, bad, hidden)
 
     def _owns_nan(self, curve: Curve | None) -> bool:
@@ -147,24 +181,30 @@ def source_of(snapshot: Snapshot) -> Source | None:
     batches = run.batches or max((row.batches or row.batch for row in rows), default=0) or None
     origin = float(run.first_epoch or 0)
     if batches is not None:
-        return Source(run, snapshot.curves, rows, batches, origin, 1 / batches, _bits(run, rows, batches))
+        first = int(any(0 < (row.batches or batches) <= row.batch for row in rows))
+        bits = _bits(run, rows, batches, first)
+        return Source(run, snapshot.curves, rows, batches, origin - first / batches, 1 / batches, bits, first)
     if run.steps and run.epochs and run.steps >= run.epochs:
         batches = round(run.steps / run.epochs)
-        first = min((bucket.start for curve in snapshot.curves.values() for bucket in curve.buckets()), default=0)
-        return Source(run, snapshot.curves, rows, batches, origin - first // batches, 1 / batches, [])
+        begin = min((bucket.start for curve in snapshot.curves.values() for bucket in curve.buckets()), default=0)
+        origin -= (max(1, begin) - 1) // batches + 1 / batches
+        return Source(run, snapshot.curves, rows, batches, origin, 1 / batches, [], 1)
     unit = (run.epoch + 1 - origin) / (max(0, run.position) + 1)
     return Source(run, snapshot.curves, rows, None, origin, max(unit, 1e-12), [])
 
 
 def figures(source: Source) -> list[Figure]:
-    """Return the figures in a telling order: losses, validation, metrics (the primary one first), and the machine's."""
+    """Return the figures in a telling order: losses, validation, metrics (the primary one first), the machine's.
+
+    What is 0 throughout comes last.
+    """
     run, kinds = source.run, _kinds(source)
     found = [
         Figure(name, clean(name) or "?", kind, _sign(run, name, kind), source, _now(run, name, kind))
         for name, kind in kinds.items()
     ]
     found = [figure for figure in found if figure.has_batches or figure.has_epochs]
-    return sorted(found, key=lambda f: (_ORDER.index(f.kind), f.name != run.primary_metric))
+    return sorted(found, key=lambda f: (f.is_void, _ORDER.index(f.kind), f.name != run.primary_metric))
 
 
 # -- parts
@@ -225,7 +265,7 @@ def _point(epoch: int, value: float, offset: int) -> Bucket:
     return Bucket(epoch, epoch + 1, shown, shown, value, 0 if is_finite else 1, offset)
 
 
-def _bits(run: Run, rows: Sequence[Epoch], batches: int | None) -> list[BadBits]:
+def _bits(run: Run, rows: Sequence[Epoch], batches: int | None, first: int = 0) -> list[BadBits]:
     """Return where the run counted NaN, exactly; nothing if some of them have no place."""
     if any(row.nan_batches > row.nan_mask.bit_count() for row in rows):
         return []
@@ -234,7 +274,7 @@ def _bits(run: Run, rows: Sequence[Epoch], batches: int | None) -> list[BadBits]
         if row.nan_mask and run.epoch is None:
             found.append(BadBits(0, row.nan_mask.bit_length(), row.nan_mask))
         elif row.nan_mask and batches:
-            found.append(BadBits((row.epoch - (run.first_epoch or 0)) * batches, batches, row.nan_mask))
+            found.append(BadBits((row.epoch - (run.first_epoch or 0)) * batches, batches + first, row.nan_mask))
     return found
 
 

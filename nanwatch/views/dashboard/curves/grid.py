@@ -55,9 +55,9 @@ def shape_of(width: int, height: int, figures: int, is_big: bool = False) -> Sha
 
 
 def page_of(view: CurvesView, shape: Shape) -> list[Figure]:
-    """Return the figures on the page with the chosen one."""
+    """Return the figures on the page that was turned to, or else on the one with the chosen figure."""
     shown, chosen = view.shown, view.chosen
-    place = 0 if chosen is None else shown.index(chosen)
+    place = 0 if chosen is None else shown.index(chosen) if view.top is None else min(view.top, len(shown) - 1)
     start = place // shape.charts * shape.charts
     return shown[start : start + shape.charts]
 
@@ -133,7 +133,7 @@ def _nothing(view: CurvesView) -> list[Line]:
         return [Line([Span(" No figure has NaN. ! shows all of them.")])]
     if view.words:
         return [Line([Span(f" No figure's name holds {clean(view.words)}. Esc shows all of them.")])]
-    return [Line([Span(f" All {len(view.figures)} figures are hidden. o lets you choose.")])]
+    return [Line([Span(f" All {len(view.figures)} figures are hidden. v lets you choose.")])]
 
 
 def _status(view: CurvesView, width: int, glyphs: Glyphs) -> Line:
@@ -168,7 +168,11 @@ def _items(view: CurvesView, glyphs: Glyphs) -> list[Span]:
     hidden = sum(1 for name in view.settings.hidden if name in known)
     items += [Span(f"{hidden} hidden", "quiet")] if hidden else []
     if view.zoom is not None:
-        items.append(Span(f"{view.axis.name(view.axis.start)} to {view.axis.name(view.axis.end)}", "quiet"))
+        axis = view.axis
+        last = axis.end - (axis.end - axis.start) * 1e-6
+        items.append(Span(f"{axis.name(axis.start)} to {axis.name(last)}", "quiet"))
+    if view.top is not None:
+        items.append(Span("another page", "quiet"))
     if view.settings.is_by_epoch:
         items.append(Span("by epoch", "quiet"))
     return items

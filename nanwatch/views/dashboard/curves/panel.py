@@ -31,9 +31,9 @@ class CurvesPanel(LinesView, inherit_bindings=False):
         Key("h l", "cursor"), Key("+ - 0", "zoom"), Key("j k", "figure"), Key("L", "log scale"),
         Key("t", "by batch or epoch"), Key("~", "smooth"), Key("enter", "log line"), Key("z", "big chart or grid"),
         Key("e E", "next, previous NaN or alert"), Key("!", "only with NaN"), Key("space", "hide the figure"),
-        Key("o", "choose figures"), Key("/", "filter by name"), Key("c", "clip outliers"), Key("y", "copy as TSV"),
+        Key("v", "choose figures"), Key("/", "filter by name"), Key("c", "clip outliers"), Key("y", "copy as TSV"),
         Key("g G", "first, last figure"), Key("pgdn pgup", "page of figures"), Key("shift+left/right", "cursor faster"),
-        Key("home end", "start, end"), Key("esc", "undo, back"),
+        Key("home end", "start, end"), Key("wheel", "page of figures, zoom of a big chart"), Key("esc", "undo, back"),
     )  # fmt: skip
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -61,7 +61,7 @@ class CurvesPanel(LinesView, inherit_bindings=False):
         Binding("e", "jump(1)", "Next NaN or alert", show=False),
         Binding("E", "jump(-1)", "Previous NaN or alert", show=False),
         Binding("space", "hide", "Hide the figure", show=False),
-        Binding("o", "choose_figures", "Choose figures", show=False),
+        Binding("v", "choose_figures", "Choose figures", show=False),
         Binding("slash", "filter", "Filter by name", show=False),
         Binding("enter", "open", "Show the log there", show=False),
         Binding("y", "copy", "Copy the figure as TSV", show=False),
@@ -83,7 +83,7 @@ class CurvesPanel(LinesView, inherit_bindings=False):
 
     def restore(self, settings: Mapping[str, object]) -> None:
         """Set what was remembered; what does not fit is passed over."""
-        self.view.settings = settings_from(settings)
+        self.view.settings = settings_from(settings, self.view.settings)
         self.repaint()
 
     def show_run(self, snapshot: Snapshot, now: float) -> None:  # noqa: ARG002 - a curve does not age
@@ -263,30 +263,56 @@ class CurvesPanel(LinesView, inherit_bindings=False):
 
     def _point_at(self, x: int, y: int) -> bool:
         """Choose the figure there, put the cursor there, and tell whether it is in a row of NaN."""
-        view = self.view
-        for place in grid.places_of(view, *self.size):
-            if not (0 <= x - place.left < place.width and 0 <= y - place.top < place.height):
-                continue
-            view.settings.chosen = place.figure.name
-            frame = frame_of(grid.chart_at(view, place, self._glyphs), place.width, place.height)
-            column, row = x - place.left - frame.left, y - place.top - frame.top
-            if 0 <= column < frame.columns and row >= 0:
-                view.point(view.axis.start + (column + 0.5) / frame.columns * (view.axis.end - view.axis.start))
-                return frame.rows <= row < frame.rows + frame.nan_rows
-        return False
+        place = self._place_at(x, y)
+        if place is None:
+            return False
+        self.view.settings.chosen = place.figure.name
+        frame = frame_of(grid.chart_at(self.view, place, self._glyphs), place.width, place.height)
+        row, at = y - place.top - frame.top, self._axis_at(place, x)
+        if at is None or row < 0:
+            return False
+        self.view.point(at)
+        return frame.rows <= row < frame.rows + frame.nan_rows
+
+    def _place_at(self, x: int, y: int) -> grid.Place | None:
+        """Return the chart that stands in a cell."""
+        places = grid.places_of(self.view, *self.size)
+        return next((p for p in places if 0 <= x - p.left < p.width and 0 <= y - p.top < p.height), None)
+
+    def _axis_at(self, place: grid.Place, x: int) -> float | None:
+        """Return where on the axis column *x* of a chart is, None beside its plot."""
+        frame = frame_of(grid.chart_at(self.view, place, self._glyphs), place.width, place.height)
+        column, axis = x - place.left - frame.left, self.view.axis
+        return (
+            axis.start + (column + 0.5) / frame.columns * (axis.end - axis.start)
+            if 0 <= column < frame.columns
+            else None
+        )
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Go to the next figure, or with Ctrl zoom out."""
+        """Go to the next page of charts; zoom out where there is but one chart, or with Ctrl."""
         self._wheel(event, 1)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Go to the figure before, or with Ctrl zoom in."""
+        """Go to the page of charts before; zoom in where there is but one chart, or with Ctrl."""
         self._wheel(event, -1)
 
     def _wheel(self, event: events.MouseEvent, by: int) -> None:
         event.stop()
         event.prevent_default()
-        if event.ctrl:
-            self.action_zoom(by < 0)
-        else:
+        if self._choice is not None:
             self.action_figure(by)
+            return
+        charts_ = grid.shape_of(*self.size, len(self.view.shown), self.view.settings.is_big).charts
+        if event.ctrl or charts_ == 1:
+            self._zoom_at(event, by < 0)
+        else:
+            self.view.turn(by, charts_)
+        self.repaint()
+
+    def _zoom_at(self, event: events.MouseEvent, is_in: bool) -> None:
+        """Zoom about the pointer."""
+        offset = event.get_content_offset(self)
+        place = None if offset is None else self._place_at(offset.x, offset.y)
+        about = None if offset is None or place is None else self._axis_at(place, offset.x)
+        self.view.scale(_ZOOM if is_in else 1 / _ZOOM, about)

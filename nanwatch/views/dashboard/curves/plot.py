@@ -147,7 +147,7 @@ def _prepared(chart: Chart, width: int, rows: int, glyphs: Glyphs, has_bad: bool
     labels = scale.labels(rows)
     gutter = max([*(len(label.text) for label in labels), 3 if has_bad else 1])
     many = len(chart.series) > 1
-    gutter = gutter + (many and has_bad and gutter < 4)
+    gutter = max(gutter, 5) if many and has_bad else gutter
     if width - gutter < 9:
         gutter = 0
     columns = max(1, width - gutter - 1 - many)

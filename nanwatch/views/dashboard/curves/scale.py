@@ -23,11 +23,15 @@ class Label(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Values from `low` to `high` over rows; `is_log` tells that equal distances are equal ratios."""
+    """Values from `low` to `high` over rows; `is_log` tells that equal distances are equal ratios.
+
+    Where all values are alike, `constant` is that value: it lies in the middle, and no other is worth a label.
+    """
 
     low: float
     high: float
     is_log: bool = False
+    constant: float | None = None
 
     def rows(self, count: int) -> tuple[float, float]:
         """Return (k, d): value v (or its logarithm) lies in row k * v + d of *count*, counted from below."""
@@ -38,6 +42,9 @@ class Scale:
     def labels(self, rows: int) -> list[Label]:
         """Return round values for *rows* of the screen, from below, at most one every second row."""
         low, high = self._bounds()
+        if self.constant is not None:
+            value = float(f"{self.constant:.4g}")
+            return [Label(rows // 2, value_text(value, [value]))]
         wanted = max(2, min(8, rows // 3))
         values = self._decades(wanted) if self.is_log else []
         for finer in (wanted, 2 * wanted, 4 * wanted):
@@ -84,7 +91,7 @@ def scale_of(buckets: Sequence[Bucket], is_log: bool = False, is_clipped: bool =
         clipped = sum(1 for a, b in zip(lows, highs, strict=True) if a < low or b > high)
     if is_log and high > 0:
         return _log_scale(low, high, lows), clipped
-    return Scale(*_widened(low, high)), clipped
+    return Scale(*_widened(low, high), constant=low if low == high else None), clipped
 
 
 def _log_scale(low: float, high: float, lows: list[float]) -> Scale:
@@ -92,7 +99,10 @@ def _log_scale(low: float, high: float, lows: list[float]) -> Scale:
         low = min((v for v in lows if v > 0), default=high)
     low = max(low, 1e-300)
     high = max(low, high)
-    return Scale(low, high, True) if high > low * 1.0001 else Scale(low / 2, high * 2, True)
+    is_constant = low == high == max(lows)
+    return (
+        Scale(low, high, True) if high > low * 1.0001 else Scale(low / 2, high * 2, True, low if is_constant else None)
+    )
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:

@@ -71,12 +71,16 @@ class Tick(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """The part of the x axis that is seen, in epochs or steps; `batches` of an epoch are known where it counts them."""
+    """The part of the x axis that is seen, in epochs or steps; `batches` of an epoch are known where it counts them.
+
+    `first` is the number of an epoch's first batch: 1 where its last one bears the number of them all.
+    """
 
     start: float
     end: float
     unit: Literal["epoch", "step"] = "step"
     batches: int | None = None
+    first: int = 0
 
     def edges(self, series: Series, columns: int) -> list[int]:
         """Return the first position of each of *columns*, and the one after the last."""
@@ -95,7 +99,7 @@ class Axis(NamedTuple):
         epoch = math.floor(x + 1e-9)
         if not self.batches:
             return f"e{epoch}"
-        return f"e{epoch} b{math.floor((x - epoch) * self.batches + 1e-6):,}"
+        return f"e{epoch} b{math.floor((x - epoch) * self.batches + 1e-6) + self.first:,}"
 
     def ticks(self, columns: int) -> list[Tick]:
         """Return the labels for which there is room in *columns*."""
@@ -122,7 +126,7 @@ class Axis(NamedTuple):
         found = []
         for epoch in range(math.floor(self.start), math.ceil(self.end)):
             for batch in range(0, batches - (step // 2 if batches > step else 0), step):
-                x = epoch + batch / batches
+                x = epoch + max(0, batch - self.first) / batches
                 if self.start - 1e-9 <= x < self.end:
                     found.append(Tick(x, f"b{batch:,}" if batch else f"e{epoch}", not batch))
         return found

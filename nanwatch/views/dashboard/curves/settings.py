@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from nanwatch.views.dashboard.curves.series import Axis
@@ -11,12 +11,11 @@ from nanwatch.views.dashboard.curves.smoothing import LEVELS
 
 _NARROWEST = 2.0
 """Batches, or steps, or a part of an epoch, that are seen at least."""
-_MOST_HIDDEN = 200
 
 
 @dataclass(slots=True)
 class Settings:
-    """How curves are drawn, which figure was looked at, and which are not wanted."""
+    """How curves are drawn, which figure is looked at, and which are not wanted; only the former is remembered."""
 
     is_log: bool = False
     is_by_epoch: bool = False
@@ -28,25 +27,23 @@ class Settings:
     hidden: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
-        """Return them as plain values."""
-        return {item.name: list(self.hidden) if item.name == "hidden" else getattr(self, item.name) for item in _FIELDS}
+        """Return what is to be remembered as plain values: how curves are drawn, of whatever figure."""
+        return {name: getattr(self, name) for name in _REMEMBERED}
 
 
-_FIELDS = fields(Settings)
+_REMEMBERED = ("is_log", "is_by_epoch", "is_clipped", "is_big", "smoothing")
 
 
-def settings_from(plain: Mapping[str, object]) -> Settings:
-    """Return what `Settings.as_dict` gave; what does not fit is passed over."""
-    found = Settings()
-    for item in _FIELDS:
-        value, usual = plain.get(item.name), getattr(found, item.name)
-        if item.name == "hidden":
-            names = value if isinstance(value, list | tuple) else ()
-            found.hidden = tuple(name for name in names if isinstance(name, str))[:_MOST_HIDDEN]
-        elif type(value) is type(usual):
-            setattr(found, item.name, value)
-    found.smoothing %= LEVELS
-    return found
+def settings_from(plain: Mapping[str, object], known: Settings | None = None) -> Settings:
+    """Return what `Settings.as_dict` gave, with the figures of *known*; what does not fit is passed over."""
+    usual = Settings()
+    fitting = {name: plain[name] for name in _REMEMBERED if type(plain.get(name)) is type(getattr(usual, name))}
+    for name in _REMEMBERED:
+        setattr(usual, name, fitting.get(name, getattr(usual, name)))
+    usual.smoothing %= LEVELS
+    if known is not None:
+        usual.only_bad, usual.chosen, usual.hidden = known.only_bad, known.chosen, known.hidden
+    return usual
 
 
 class Window(NamedTuple):

@@ -61,10 +61,11 @@ class AxisView:
         if self.zoom is not None:
             self.zoom = self.zoom.holding(self.cursor, self.extent)
 
-    def scale(self, factor: float) -> None:
-        """Zoom about the cursor, or, without one, about the latest value."""
+    def scale(self, factor: float, about: float | None = None) -> None:
+        """Zoom about the place *about*; without one about the cursor, or else about the latest value."""
         axis = self.axis
-        about = max(axis.start, min(axis.end, axis.end if self.cursor is None else self.cursor))
+        about = next((x for x in (about, self.cursor) if x is not None), axis.end)
+        about = max(axis.start, min(axis.end, about))
         self.zoom = Window(axis.start, axis.end).zoomed(factor, about, self.extent)
 
     def flip(self, setting: str) -> None:
@@ -93,13 +94,15 @@ class CurvesView(AxisView):
         self.figures: list[Figure] = []
         self.marks: list[Mark] = []
         self.words = ""
+        self.top: int | None = None
+        """The first figure of the page that is seen; None is the page with the chosen figure."""
         self._series: dict[tuple[str, bool], Series] = {}
 
     def show(self, snapshot: Snapshot) -> None:
         """Take another snapshot; what is seen of it stays, unless it is another run."""
         old = self.snapshot
         if old is not None and (old.path, old.number) != (snapshot.path, snapshot.number):
-            self.zoom = self.cursor = None
+            self.zoom = self.cursor = self.top = None
         self.snapshot, self.source = snapshot, source_of(snapshot)
         self._series = {}
         if self.source is None or snapshot.view is None:
@@ -137,9 +140,17 @@ class CurvesView(AxisView):
     def choose(self, by: int) -> None:
         """Go to a figure further down or up."""
         shown, chosen = self.shown, self.chosen
+        self.top = None
         if chosen is not None:
             place = max(0, min(len(shown) - 1, shown.index(chosen) + by))
             self.settings.chosen = shown[place].name
+
+    def turn(self, by: int, charts_: int) -> None:
+        """Look at another page of so many charts; the chosen figure stays."""
+        shown, chosen = self.shown, self.chosen
+        if chosen is not None:
+            top = shown.index(chosen) if self.top is None else self.top
+            self.top = max(0, min((len(shown) - 1) // charts_, top // charts_ + by)) * charts_
 
     def toggle(self, name: str) -> None:
         """Show or hide a figure."""

@@ -13,7 +13,8 @@ from nanwatch.views.dashboard.log.index import LineIndex
 from nanwatch.views.dashboard.log.pattern import Pattern, Trouble
 from nanwatch.views.dashboard.log.rows import Row
 from nanwatch.views.dashboard.log.search import Scan
-from nanwatch.views.dashboard.log.view import LogView
+from nanwatch.views.dashboard.log.times import first_from, time_of
+from nanwatch.views.dashboard.log.view import LogView, Place
 
 _SMALL = 64 * 1024 * 1024
 """A log of so many bytes is looked through for trouble at once, to mark it on the scrollbar; a larger one if asked."""
@@ -59,6 +60,7 @@ class Desk:
         self.hidden_by: Scan | None = None
         self.trouble: Scan | None = None
         self._wish: _Wish | None = None
+        self._home: Place | None = None
         self._unseen = (self.view.unseen_from, 0)
         if 0 < self.file.size <= _SMALL:
             self.trouble = self._scan_for(Trouble(self.file.encoding))
@@ -176,10 +178,7 @@ class Desk:
         if (hit <= offset) if is_forward else (hit >= offset):
             self._say("searched on from the " + ("start" if is_forward else "end"))
         self._leave()
-        row = self.view.reader.holding(hit)
-        if row is not None:
-            self.view.pin(row.offset)
-            self.view.go(row.offset)
+        self._go_byte(hit)
         return True
 
     def _say(self, text: str) -> None:
@@ -191,6 +190,24 @@ class Desk:
         return self._wish is not None
 
     # -- going elsewhere
+
+    def visit(self, offset: int) -> None:
+        """Go to what the byte *offset* wrote, for one who comes from elsewhere: nothing of before can be undone."""
+        self.leave()
+        self.search = None
+        if self.hidden_by is not None:
+            self._hide(None)
+        self.note = self.event = ""
+        self._home = self.view.place
+        self.view.show_byte(min(offset, max(0, self.file.size - 1)))
+
+    def leave(self) -> None:
+        """End the visit: be again where one was before it."""
+        self._wish = None
+        self.view.forget_places()
+        if self._home is not None:
+            self.view.return_to(self._home)
+            self._home = None
 
     def jump(self, offset: int) -> None:
         """Go to what the byte *offset* wrote, and remember where one was."""
@@ -231,12 +248,14 @@ class Desk:
         self.view.go(marks[at % len(marks)])
 
     def go_to(self, text: str) -> None:
-        """Go to a line (`31142`), a share (`50%`) or a byte (`@81204`)."""
+        """Go to a line (`31142`), a share (`50%`), a byte (`@81204`) or a time (`14:01`)."""
+        time = time_of(text.strip())
         found = _PLACE.match(text.strip())
-        if found is None:
-            self.note = "a line (31142), a share (50%) or a byte (@81204) is needed"
-            return
-        if found["percent"]:
+        if time is not None:
+            self._go_time(time)
+        elif found is None:
+            self.note = "a line (31142), a share (50%), a byte (@81204) or a time (14:01) is needed"
+        elif found["percent"]:
             self._leave()
             self.view.go_share(float(found["percent"]) / 100)
         elif found["offset"]:
@@ -255,6 +274,21 @@ class Desk:
         self._leave()
         self.view.pin(offset)
         self.view.go(offset)
+
+    def _go_time(self, time: bytes) -> None:
+        offset = first_from(self.file.read, self.file.size, time)
+        if offset is None:
+            self.note = f"no line holds {time.decode()} or a later time"
+            return
+        self._leave()
+        self._go_byte(offset)
+
+    def _go_byte(self, offset: int) -> None:
+        """Go to the row that holds the byte *offset*, whatever is hidden."""
+        row = self.view.reader.holding(offset)
+        if row is not None:
+            self.view.pin(row.offset)
+            self.view.go(row.offset)
 
     def _leave(self) -> None:
         """Remember where one was, once for a row of jumps."""

@@ -8,11 +8,14 @@ from nanwatch.views.dashboard.log.desk import Desk
 from nanwatch.views.dashboard.log.paint import Sheet, Signs
 from nanwatch.views.dashboard.log.pattern import Trouble
 from nanwatch.views.dashboard.log.rows import Row, inert
-from nanwatch.views.dashboard.log.search import MOST_HITS
+from nanwatch.views.dashboard.log.search import MOST_HITS, Scan
 from nanwatch.views.words import plural, whole_percent
 
 Pieces = list[tuple[str, str]]
 """Texts and their roles."""
+
+_PATTERN = 30
+"""Characters of what is searched that are repeated below."""
 
 _UNITS = (("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("k", 1 << 10))
 
@@ -27,7 +30,7 @@ def size_text(size: int) -> str:
 
 
 def top_line(desk: Desk, sheet: Sheet | None, width: int) -> Pieces:
-    """Return mode, size, place and filter; what does not fit in *width* is dropped whole, from the end."""
+    """Return mode, size and place; what does not fit in *width* is dropped whole, from the end."""
     if sheet is not None:
         return [(f" {sheet.what}", ""), ("  Esc back", "muted")]
     view = desk.view
@@ -55,8 +58,6 @@ def _standing(desk: Desk) -> list[str]:
         texts.append(f"line {number:,}" + (f" of {desk.index.total:,}" if is_counted else ""))
     else:
         texts.append("line ~")
-    if desk.hidden_by is not None:
-        texts.append(_filter(desk))
     if desk.view.column:
         texts.append(f"column {desk.view.column}")
     if desk.file.encoding != "utf-8":
@@ -68,15 +69,12 @@ def _filter(desk: Desk) -> str:
     scan = desk.hidden_by
     if scan is None:
         return ""
-    what = "warnings and NaN" if isinstance(scan.pattern, Trouble) else f"& {inert(scan.pattern.text)}"
-    found = f"only {what}: {len(scan):,} hits"
-    return found if scan.is_complete else f"{found} so far ({_searched(scan.share)})"
+    what = "warnings and NaN" if isinstance(scan.pattern, Trouble) else f"& {_short(scan)}"
+    return f" only {what}: {plural(len(scan), 'hit')}{_extent(scan)}"
 
 
-def bottom_line(desk: Desk, asked: str, signs: Signs) -> Pieces:
-    """Return the prompt, or the search, what there is to say, and how many lines came meanwhile."""
-    if asked:
-        return [(f"{asked} ", "hit")]
+def bottom_line(desk: Desk, signs: Signs) -> Pieces:
+    """Return how many lines came meanwhile, what there is to say, the search and the filter; often there is none."""
     pieces: Pieces = []
     if not desk.view.is_following and (unseen := desk.unseen):
         pieces.append((f" {unseen:,} new {signs.down}", "warning"))
@@ -84,8 +82,10 @@ def bottom_line(desk: Desk, asked: str, signs: Signs) -> Pieces:
         pieces.append((f" {inert(desk.note)} ", "hit"))
     if desk.search is not None:
         pieces.append((_search(desk), ""))
-    if not pieces:
-        return [(" / search  ! only trouble  & filter  f follow  w warning  e alert  r redraws  : line", "muted")]
+    if desk.hidden_by is not None:
+        pieces.append((_filter(desk), ""))
+    if desk.is_waiting:
+        pieces.append((" searching", "warning"))
     return pieces
 
 
@@ -94,18 +94,24 @@ def _search(desk: Desk) -> str:
     if scan is None:
         return ""
     row = desk.view.row
-    text = f" /{inert(scan.pattern.text)}"
+    text = f" /{_short(scan)}"
     if row is not None and scan.has_hit(row.start, row.end) and scan.is_complete:
         text += f"  hit {scan.count_before(row.start) + 1:,} of {len(scan):,}"
     else:
         text += f"  {plural(len(scan), 'hit')}"
+    return text + _extent(scan)
+
+
+def _extent(scan: Scan) -> str:
+    """Return how much of the log was looked at where that is not all."""
     if scan.is_full:
-        return text + f" (the first {MOST_HITS:,})"
-    return text if scan.is_complete else text + f" ({_searched(scan.share)})"
+        return f" (no more than {MOST_HITS:,} are kept)"
+    return "" if scan.is_complete else f" (searched {whole_percent(scan.share)})"
 
 
-def _searched(share: float) -> str:
-    return f"searched {whole_percent(share)}"
+def _short(scan: Scan) -> str:
+    text = inert(scan.pattern.text)
+    return text if len(text) <= _PATTERN else f"{text[: _PATTERN - 2]}.."
 
 
 def number_width(desk: Desk) -> int:

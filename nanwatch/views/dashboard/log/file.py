@@ -6,6 +6,7 @@ Nothing is mapped into memory: a file that shrinks would kill the process.
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 _MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
@@ -25,6 +26,7 @@ class LogFile:
         self.encoding = "utf-8"
         self._fd = -1
         self._identity = (0, 0)
+        self._lock = threading.Lock()
         self.refresh()
 
     @property
@@ -39,13 +41,15 @@ class LogFile:
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
 
     def duplicate(self) -> int:
-        """Return a descriptor of the same open file for a thread, which closes it; -1 if there is none."""
-        return os.dup(self._fd) if self._fd >= 0 else -1
+        """Return a descriptor of the same open file to a thread, which closes it; -1 if there is none."""
+        with self._lock:
+            return os.dup(self._fd) if self._fd >= 0 else -1
 
     def read(self, offset: int, size: int) -> bytes:
         """Return up to *size* bytes at *offset*; less at the end, nothing where it cannot be read."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 
 from nanwatch.views.dashboard.log.desk import Desk
 from nanwatch.views.dashboard.log.paint import Sheet
+from nanwatch.views.dashboard.log.prompt import Prompt
 from nanwatch.views.dashboard.log.working import Working
 
 _SHEET = 256 * 1024
@@ -16,7 +18,7 @@ _FARTHEST = 1200
 
 
 class KeyedLog(Working):
-    """A log with keys; `sheet` is what lies over it."""
+    """A log with keys; `sheet` is what lies over it, `prompt` what is being typed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "Down", show=False),
@@ -50,11 +52,28 @@ class KeyedLog(Working):
     ]
 
     sheet: Sheet | None = None
+    prompt: Prompt | None = None
+    has_bottom = False
 
     @property
     def body_height(self) -> int:
         """How many rows are seen at once."""
-        return max(1, self.size.height - 2)
+        return max(1, self.size.height - 1 - self.has_bottom)
+
+    async def on_key(self, event: events.Key) -> None:
+        """Do what a key means here and now: of keys that come together, none may overtake another."""
+        if self.prompt is not None:
+            event.stop()
+            self.typed(self.prompt, event)
+            return
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            event.stop()
+            await self.run_action(binding.action)
+            return
+
+    def typed(self, prompt: Prompt, event: events.Key) -> None:
+        """Take a key while something is asked."""
+        raise NotImplementedError
 
     def copied(self, text: str) -> None:
         """Ask for *text* to be put on the clipboard."""
@@ -64,6 +83,7 @@ class KeyedLog(Working):
         """Paint anew, and start what a wish left to be done."""
         self.keep_free()
         self.work()
+        self.fit()
         self.refresh()
 
     def _begin(self) -> Desk | None:

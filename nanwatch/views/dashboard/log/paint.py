@@ -25,11 +25,12 @@ class Signs(NamedTuple):
     track: str = "│"
     thumb: str = "█"
     more: str = "…"
+    before: str = "…"
     down: str = "↓"
     cut: str = "~"
 
 
-ASCII_SIGNS = Signs(">", "x", "|", "#", "...", "v", "~")
+ASCII_SIGNS = Signs(">", "x", "|", "#", ">", "<", "v", "~")
 
 
 class Look(NamedTuple):
@@ -58,11 +59,12 @@ def paint_row(row: Row, look: Look, signs: Signs, pattern: Pattern | None, style
         base + style_of(role) if role else base,
     )
     number = Segment(look.number, base + style_of("muted"))
-    text = Strip([*_pieces(row.text, pattern, base, style_of), *_ends(row, signs, base + style_of("muted"))])
-    left = cell_len(head.text) + cell_len(number.text)
-    room = max(0, look.width - left)
-    text = text.crop(look.column, look.column + room).adjust_cell_length(room, base)
-    strip = Strip([head, number, *text]).adjust_cell_length(look.width, base)
+    muted = base + style_of("muted")
+    text = Strip([*_pieces(row.text, pattern, base, style_of), *_ends(row, signs, muted)])
+    room = max(0, look.width - cell_len(head.text) - cell_len(number.text))
+    strip = Strip([head, number, *_cut(row, text, look.column, room, signs, muted)]).adjust_cell_length(
+        look.width, base
+    )
     return strip.apply_style(style_of("cursor")) if look.is_cursor else strip
 
 
@@ -76,6 +78,31 @@ def _pieces(text: str, pattern: Pattern | None, base: Style, style_of: StyleOf) 
         segments += [Segment(text[at:begin], base), Segment(text[begin:end], hit)]
         at = end
     return [*segments, Segment(text[at:], base)]
+
+
+def _cut(row: Row, text: Strip, column: int, room: int, signs: Signs, muted: Style) -> Strip:
+    """Return the *room* cells of *text* from *column* on; where it goes on beyond them, a sign says so."""
+    pieces: list[Segment] = []
+    begin, end = column, column + room
+    if column and room and text.cell_length:
+        pieces.append(Segment(signs.before, muted))
+        begin += cell_len(signs.before)
+    mark = ""
+    if text.cell_length > end:
+        mark = _beyond(row, text, end, signs)
+        mark = mark if cell_len(mark) <= end - begin else signs.more[: end - begin]
+    return Strip([*pieces, *text.crop(begin, end - cell_len(mark)), Segment(mark, muted)])
+
+
+def _beyond(row: Row, text: Strip, end: int, signs: Signs) -> str:
+    """Return the sign that *text* goes on at the cell *end*, with the number of characters where there are many."""
+    if not row.more:
+        return signs.more
+    mark = signs.more
+    for _ in range(2):  # the number takes room itself
+        hidden = max(0, len(row.text) - len(text.crop(0, max(0, end - cell_len(mark))).text))
+        mark = f"{signs.more}+{row.more + hidden:,}"
+    return mark
 
 
 def _ends(row: Row, signs: Signs, style: Style) -> list[Segment]:

@@ -8,17 +8,16 @@ from typing import ClassVar
 
 from rich.style import Style
 from textual import events
-from textual.app import ComposeResult
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widgets import Input
 
 from nanwatch.views.dashboard.log.desk import Desk
 from nanwatch.views.dashboard.log.figures import bottom_line, number_text, number_width, top_line
 from nanwatch.views.dashboard.log.keys import KeyedLog
 from nanwatch.views.dashboard.log.paint import ASCII_SIGNS, Look, Signs, paint_line, paint_row
 from nanwatch.views.dashboard.log.pattern import Pattern
+from nanwatch.views.dashboard.log.prompt import Prompt
 from nanwatch.views.dashboard.log.rows import Row
 from nanwatch.views.dashboard.log.scrollbar import Marks, Seen, paint_bar
 from nanwatch.views.dashboard.panel import Key
@@ -35,9 +34,9 @@ class LogPanel(KeyedLog, can_focus=True):
     """Shows a log of any size. `poll` is to be called a few times a second while it is seen."""
 
     KEYS: ClassVar[tuple[Key, ...]] = (
-        Key("/", "search"), Key("n", "next hit"), Key("e", "next alert"), Key("w", "next warning"),
-        Key("!", "problems"), Key("f", "follow"), Key("r", "every redraw"), Key("&", "filter"),
-        Key(":", "go to line, 50%, @byte"),
+        Key("/", "search"), Key("e", "next alert"), Key("w", "next warning"), Key("!", "only trouble"),
+        Key("f", "follow"), Key("&", "filter"), Key("r", "every redraw of bars"),
+        Key(":", "go to line, 50%, @byte, 14:01"), Key("n", "next hit"),
         Key("enter", "whole row, or redraws"), Key("N", "previous hit"), Key("E", "previous alert"),
         Key("W", "previous warning"), Key("m", "mark"), Key("u", "next mark"), Key("U", "previous mark"),
         Key("y", "copy the row"), Key("h", "left"), Key("l", "right"), Key("g", "start"), Key("G", "end, and follow"),
@@ -57,8 +56,6 @@ class LogPanel(KeyedLog, can_focus=True):
         & > .log--hit { text-style: reverse; }
         & > .log--cursor { text-style: bold; background: $boost; }
         & > .log--status { color: $role-quiet; }
-        & > Input { dock: bottom; display: none; margin-left: 2; background: $background; }
-        & > Input.is-open { display: block; }
     }
     """
 
@@ -70,22 +67,22 @@ class LogPanel(KeyedLog, can_focus=True):
             self.text = text
 
     class Back(Message):
-        """Nothing is left to be undone here."""
+        """Nothing is left to be undone here; `jumped` tells that one came by `jump`, from where one wants to be again."""
+
+        def __init__(self, jumped: bool) -> None:
+            super().__init__()
+            self.jumped = jumped
 
     def __init__(self, *, is_ascii: bool = False, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, classes=classes)
         self._signs = ASCII_SIGNS if is_ascii else Signs()
         self._nothing = _NOTHING
-        self._asked = ""
+        self._has_come_by_jump = False
         self._typed: Pattern | None = None
         self._is_dragging = False
         self._numbers = 0
         self._has_unnumbered = False
         self._styles: dict[str, Style] = {}
-
-    def compose(self) -> ComposeResult:
-        """Yield the line in which one types."""
-        yield Input(compact=True)
 
     # -- for others
 
@@ -105,10 +102,11 @@ class LogPanel(KeyedLog, can_focus=True):
         self.changed()
 
     def jump(self, offset: int) -> None:
-        """Show what the byte *offset* wrote, a third down the screen; Esc comes back to where one was."""
+        """Show what the byte *offset* wrote, a third down the screen; Esc leaves, unless one went elsewhere since."""
+        self.sheet = self.prompt = self._typed = None
+        self._has_come_by_jump = True
         if self.desk is not None:
-            self.sheet = None
-            self.desk.jump(offset)
+            self.desk.visit(offset)
             self.changed()
 
     def poll(self) -> None:
@@ -118,7 +116,7 @@ class LogPanel(KeyedLog, can_focus=True):
         size = self.desk.file.size
         is_changed = self.desk.poll()
         self.work()
-        if is_changed:
+        if self.fit() or is_changed:
             self.refresh()
         elif size != self.desk.file.size:
             self.refresh_figures()
@@ -129,7 +127,8 @@ class LogPanel(KeyedLog, can_focus=True):
 
     def _close(self) -> None:
         self._stop()
-        self.sheet = self._typed = None
+        self.sheet = self.prompt = self._typed = None
+        self._has_come_by_jump = False
         self._numbers = 0
 
     def on_unmount(self) -> None:
@@ -143,9 +142,22 @@ class LogPanel(KeyedLog, can_focus=True):
     def on_resize(self) -> None:
         """Show as many rows as there is room for."""
         self.sheet = None
-        if self.desk is not None:
+        if not self.fit() and self.desk is not None:
             self.desk.view.resize(self.body_height)
         self.refresh()
+
+    def fit(self) -> bool:
+        """Take a row for the bottom line where there is something to tell, else leave it to the log."""
+        desk = self.desk
+        has_bottom = desk is not None and (self.prompt is not None or bool(bottom_line(desk, self._signs)))
+        if has_bottom == self.has_bottom:
+            return False
+        self.has_bottom = has_bottom
+        if desk is not None:
+            desk.view.resize(self.body_height)
+        if self.sheet is not None:
+            self.sheet.height = self.body_height
+        return True
 
     # -- asking
 
@@ -155,45 +167,59 @@ class LogPanel(KeyedLog, can_focus=True):
             return
         self.sheet = None
         self.desk.note = ""
-        self._asked = sign
-        line = self.query_one(Input)
-        line.value = ""
-        line.add_class("is-open")
-        line.focus()
+        self.prompt = Prompt(sign)
+        self.changed()
+
+    def typed(self, prompt: Prompt, event: events.Key) -> None:
+        """Take a key while something is asked: Enter does what was typed, Esc does not."""
+        if event.key == "escape":
+            self.action_back()
+        elif event.key == "enter":
+            self._submit(prompt)
+        else:
+            prompt.take(event.key, event.character if event.is_printable else None)
+            self._show_typed(prompt)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Take what is pasted while something is asked."""
+        if self.prompt is not None:
+            event.stop()
+            self.prompt.insert(event.text)
+            self._show_typed(self.prompt)
+
+    def _show_typed(self, prompt: Prompt) -> None:
+        """Show the hits among the rows that are seen while one types."""
+        if prompt.sign == "/" and self.desk is not None:
+            self._typed = Pattern(prompt.text, self.desk.file.encoding) if prompt.text else None
+        self.keep_free()
         self.refresh()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Show the hits among the rows that are seen while one types."""
-        event.stop()
-        if self._asked == "/" and self.desk is not None:
-            self._typed = Pattern(event.value, self.desk.file.encoding) if event.value else None
-            self.refresh()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def _submit(self, prompt: Prompt) -> None:
         """Do what was asked for."""
-        event.stop()
-        sign, desk = self._asked, self.desk
+        desk = self.desk
         self._end_asking()
-        if desk is None:
-            return
-        {"/": desk.find, "&": desk.filter, ":": desk.go_to}.get(sign, desk.find)(event.value)
+        if desk is not None:
+            {"/": desk.find, "&": desk.filter, ":": desk.go_to}[prompt.sign](prompt.text)
         self.changed()
 
     def _end_asking(self) -> None:
-        self._asked = ""
-        self._typed = None
-        self.query_one(Input).remove_class("is-open")
-        self.focus()
+        self.prompt = self._typed = None
 
     def action_back(self) -> None:
         """Take back the last thing, or say that nothing is left."""
-        if self._asked:
+        if self.prompt is not None:
             self._end_asking()
         elif self.sheet is not None:
             self.sheet = None
         elif self.desk is None or not self.desk.undo():
-            self.post_message(self.Back())
+            self._leave()
         self.changed()
+
+    def _leave(self) -> None:
+        jumped, self._has_come_by_jump = self._has_come_by_jump, False
+        if self.desk is not None:
+            self.desk.leave()
+        self.post_message(self.Back(jumped))
 
     # -- mouse
 
@@ -261,8 +287,10 @@ class LogPanel(KeyedLog, can_focus=True):
             return paint_line([(f" {self._nothing}" if y == 0 else "", "")], width, self._style)
         if y == 0:
             return paint_line(top_line(desk, self.sheet, width), width, self._style)
-        if y == self.size.height - 1:
-            return paint_line(bottom_line(desk, self._asked, self._signs), width, self._style)
+        if self.has_bottom and y == self.size.height - 1:
+            if self.prompt is not None:
+                return self.prompt.paint(width, self._style)
+            return paint_line(bottom_line(desk, self._signs), width, self._style)
         return self._body(desk, y - 1, width)
 
     def _body(self, desk: Desk, y: int, width: int) -> Strip:
@@ -274,7 +302,9 @@ class LogPanel(KeyedLog, can_focus=True):
         else:
             strip = paint_line([("~" if rows or y else " the log is empty", "muted")], width - 1, self._style)
         seen = Seen(rows[0].start, rows[-1].end, desk.file.size) if rows else Seen(0, 0, 0)
-        marks = Marks(desk.alerts, desk.bookmarks, desk.search or desk.hidden_by, desk.trouble)
+        marks = Marks(
+            desk.alerts, desk.bookmarks, desk.search if desk.search is not None else desk.hidden_by, desk.trouble
+        )
         return Strip([*strip, paint_bar(y, self.body_height, seen, marks, self._signs, self._style)], width)
 
     def _row(self, desk: Desk, rows: Sequence[Row], y: int, width: int) -> Strip:

@@ -18,6 +18,7 @@ class Place(NamedTuple):
     """Somewhere one was."""
 
     every_redraw: bool
+    is_forced: bool
     top: int
     cursor: int
     is_following: bool
@@ -26,14 +27,15 @@ class Place(NamedTuple):
 class LogView:
     """Shows `height` rows of *file* from `top` on; `cursor` is the offset of the row that is pointed at.
 
-    `has_jumped` tells that one came here by a jump, and has not moved since.
+    `has_jumped` tells that one came here by a jump, and has not moved since; `is_forced` that each redraw is shown only
+    because something that was drawn over is looked at.
     """
 
     def __init__(self, file: LogFile) -> None:
         self.file = file
         self.height = 1
         self.top = self.cursor = self.column = 0
-        self.every_redraw = False
+        self.every_redraw = self.is_forced = False
         self.is_following = True
         self.unseen_from = 0
         self.has_jumped = False
@@ -150,8 +152,10 @@ class LogView:
 
     def show_byte(self, offset: int) -> None:
         """Go to the row that the byte *offset* wrote; where a redraw drew over it, to that redraw itself."""
+        self._unforce()
         if not self.every_redraw and not self.is_seen(offset):
             self._set_mode(True)
+            self.is_forced = True
         self.pin(offset)
         row = self.reader.holding(offset)
         self.go(row.offset if row else 0)
@@ -193,10 +197,12 @@ class LogView:
         elif self._is_placed:
             self.go(self.cursor)
         else:
+            self.top = min(self.top, self._last_top())
             self._follow_cursor()
 
     def follow(self) -> None:
         """Go to the end, and stay there as the log grows."""
+        self._unforce()
         self.is_following = True
         self.go_end()
 
@@ -231,6 +237,7 @@ class LogView:
         row = self.reader.at(self.cursor)
         was_following = self.is_following
         self._set_mode(is_on)
+        self.is_forced = False
         if row is None:
             return
         found = self.reader.holding(row.end - 1 if is_on else row.start)
@@ -242,6 +249,12 @@ class LogView:
         self.every_redraw = every_redraw
         if self._filter:
             self._filter = Filtered(self.reader, self._filter.scan, self._filter.pinned)
+
+    def _unforce(self) -> None:
+        """Show rows as a terminal does again, unless a person asked for each redraw."""
+        if self.is_forced:
+            self.is_forced = False
+            self._set_mode(False)
 
     def set_filter(self, scan: Scan | None) -> None:
         """Leave out the rows without a hit of *scan*, but for the cursor's; None shows all."""
@@ -264,18 +277,27 @@ class LogView:
     @property
     def place(self) -> Place:
         """Where one is."""
-        return Place(self.every_redraw, self.top, self.cursor, self.is_following)
+        return Place(self.every_redraw, self.is_forced, self.top, self.cursor, self.is_following)
+
+    def forget_places(self) -> None:
+        """Keep no place to come back to."""
+        self._places.clear()
+        self.has_jumped = False
 
     def go_back(self) -> bool:
         """Return to the place that was kept last; tell whether there was one."""
         if not self._places:
             return False
-        self.has_jumped = False
-        every_redraw, self.top, self.cursor, self.is_following = self._places.pop()
+        self.return_to(self._places.pop())
+        return True
+
+    def return_to(self, place: Place) -> None:
+        """Go where one was."""
+        self.has_jumped = self._is_placed = False
+        every_redraw, self.is_forced, self.top, self.cursor, self.is_following = place
         self._set_mode(every_redraw)
         self.pin(self.cursor)
         if self.is_following:
             self.go_end()
         else:
             self.look()
-        return True

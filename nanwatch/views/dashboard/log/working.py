@@ -10,11 +10,14 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from nanwatch.views.dashboard.log.desk import Desk, Job
+from nanwatch.views.dashboard.log.file import LogFile
 
 _STEP_S = 0.1
 """Seconds between two tellings of a thread's progress."""
 _FREE_S = 0.04
 _NAP_S = 0.004
+_SLICE_S, _REST_S = 0.004, 0.0005
+"""Seconds that a thread works at a time, and rests after: only then does the screen get the interpreter at once."""
 
 
 class Working(Widget):
@@ -37,6 +40,10 @@ class Working(Widget):
         """Paint what tells of progress."""
         raise NotImplementedError
 
+    def fit(self) -> bool:
+        """Make room for what there is to tell below; tell whether that changed how many rows are seen."""
+        raise NotImplementedError
+
     def keep_free(self) -> None:
         """Let the threads rest for a moment: they and the screen share one interpreter."""
         self._busy_until = time.monotonic() + _FREE_S
@@ -48,14 +55,14 @@ class Working(Widget):
         for job in self.desk.jobs():
             if self._jobs.get(job.name) is not job.subject:
                 self._jobs[job.name] = job.subject
-                self._start(job, self.desk.file.duplicate())
+                self._start(job, self.desk.file)
 
-    def _start(self, job: Job, fd: int) -> None:
-        """Let a thread do *job* on the file *fd*, which it closes."""
+    def _start(self, job: Job, file: LogFile) -> None:
+        """Let a thread do *job* on a descriptor of *file*; it opens that itself: it may be cancelled before it runs."""
 
         def run() -> None:
             worker = get_current_worker()
-            told = 0.0
+            told = rested = 0.0
 
             def tell() -> None:
                 nonlocal told
@@ -64,12 +71,18 @@ class Working(Widget):
                     self.post_message(self.Advanced(job, is_done=False))
 
             def stop() -> bool:
+                nonlocal rested
                 while time.monotonic() < self._busy_until and not worker.is_cancelled:
                     time.sleep(_NAP_S)
+                if time.monotonic() - rested > _SLICE_S:
+                    time.sleep(_REST_S)
+                    rested = time.monotonic()
                 return worker.is_cancelled
 
+            fd = file.duplicate()
             try:
-                job.run(fd, stop, tell)
+                if fd >= 0:
+                    job.run(fd, stop, tell)
             finally:
                 if fd >= 0:
                     os.close(fd)
@@ -85,7 +98,8 @@ class Working(Widget):
             del self._jobs[event.job.name]
         if self.desk is None:
             return
-        if self.desk.advanced():
+        is_changed = self.desk.advanced()
+        if self.fit() or is_changed:
             self.refresh()
         else:
             self.refresh_figures()

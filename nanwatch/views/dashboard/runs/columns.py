@@ -10,8 +10,9 @@ from rich.cells import cell_len
 
 from nanwatch.model.run import Run
 from nanwatch.views.block import STATUS_ROLES, epoch_of
-from nanwatch.views.dashboard.runs.entry import FIGURES, Entry, Standing, main_curve, validation_loss, vram_change
+from nanwatch.views.dashboard.runs.entry import FIGURES, Entry, Standing, validation_loss, vram_change
 from nanwatch.views.dashboard.runs.sparkline import ASCII_MARKS, UNICODE_MARKS, sparkline
+from nanwatch.views.dashboard.runs.trend import course_of, share_read
 from nanwatch.views.page import Role, Span
 from nanwatch.views.reasons import reason
 from nanwatch.views.words import Glyphs, age, clean, cut_middle, duration, number, whole_percent
@@ -25,7 +26,9 @@ _SIGNS = {
     "unknown": "? ", "missing": "? ", "denied": "? ", "unreadable": "? ",
 }  # fmt: skip
 _ASCII_SIGNS = {"running": ">", "stalled": "=", "finished": "+", "failed": "x", "crashed": "%", "interrupted": "#"}
-_WHY_WORDS = 24
+_WHY_WORDS, WHY_LEAST = 24, 45
+METRIC_NAME = 8
+"""Cells of a metric's name."""
 _NARROW, _ROOMY, _WIDE, _WIDEST = 60, 100, 130, 170
 """Terminal widths from which there is more to see."""
 
@@ -72,7 +75,7 @@ def _status(entry: Entry, signs: Signs) -> Span:
         return Span(status, "quiet")
     known = _ASCII_SIGNS if signs.is_ascii else _SIGNS
     word = "format" if status == "unknown" else status
-    view = entry.view
+    view = entry.told
     if status == "stalled" and view is not None and view.silence is not None and signs.is_roomy:
         word = f"stalled {age(view.silence)}"
     role: Role = "quiet" if entry.standing == "seen" else STATUS_ROLES.get(status, "warning")
@@ -112,14 +115,14 @@ def _counted(key: str, role: Role) -> Callable[[Entry, Signs], Span]:
 
 
 def _epoch(entry: Entry, _: Signs) -> Span:
-    run = _run(entry)
+    run = entry.told_run
     if run is None or (run.epoch is None and run.step is None):
         return Span("-")
     return Span(_rough(entry, epoch_of(run) if run.epoch is not None else f"s{run.step:,}"))
 
 
 def _batch(entry: Entry, _: Signs) -> Span:
-    run = _run(entry)
+    run = entry.told_run
     if run is None or run.batch is None or entry.is_finished:
         return Span("-")
     return Span(_rough(entry, f"{run.batch:,}/{run.batches:,}" if run.batches else f"{run.batch:,}"))
@@ -146,9 +149,9 @@ def _loss(entry: Entry, _: Signs) -> Span:
 
 def _vram(entry: Entry, signs: Signs) -> Span:
     value = FIGURES["vram"](entry)
-    if value is None or entry.view is None:
+    if value is None or entry.told is None:
         return Span("-")
-    text, change = _rough(entry, f"{value:.3g}" if value < 1000 else f"{value:,.0f}"), vram_change(entry.view)
+    text, change = _rough(entry, f"{value:.3g}" if value < 1000 else f"{value:,.0f}"), vram_change(entry.told)
     if not change:
         return Span(text)
     return Span(f"{text} {change:+.2f}" if signs.is_roomy else f"{text}!", "warning")
@@ -162,10 +165,10 @@ def _speed(entry: Entry, _: Signs) -> Span:
 
 
 def _metric(entry: Entry, signs: Signs) -> Span:
-    run = _run(entry)
+    run = entry.told_run
     if run is None or run.primary_metric is None or not run.evaluations:
         return Span("-  ")
-    name = cut_middle(clean(run.primary_metric), 10, signs.glyphs.more)
+    name = cut_middle(clean(run.primary_metric), METRIC_NAME, signs.glyphs.more)
     told = "" if name == signs.metric else f"{name} "
     return Span(
         f"{told}{_rough(entry, number(run.evaluations[-1].value, aligned=True))} {metric_sign(run, signs.glyphs)}"
@@ -184,14 +187,13 @@ def metric_sign(run: Run, glyphs: Glyphs) -> str:
 
 
 def _trend(entry: Entry, signs: Signs) -> Span:
-    snapshot = entry.snapshot
-    if snapshot.is_history and snapshot.size:
-        share = whole_percent(min(1.0, snapshot.read / snapshot.size))
-        return Span(next((t for t in (f"history {share}", f"hist {share}") if len(t) <= signs.trend), share), "quiet")
-    name = main_curve(snapshot)
-    if name is None or not len(snapshot.curves[name]):
+    share = share_read(entry.snapshot, signs.trend)
+    if share is not None:
+        return Span(share, "quiet")
+    course = course_of(entry)
+    if course is None:
         return Span("")
-    return Span(sparkline(snapshot.curves[name], signs.trend, ASCII_MARKS if signs.is_ascii else UNICODE_MARKS))
+    return Span(sparkline(course, signs.trend, ASCII_MARKS if signs.is_ascii else UNICODE_MARKS))
 
 
 def _why(entry: Entry, signs: Signs) -> Span:
@@ -202,9 +204,9 @@ def why(entry: Entry) -> str:
     """Return in a few words why a run is not well."""
     if entry.snapshot.problem is not None:
         return clean(entry.snapshot.problem)
-    if entry.view is None or entry.standing in ("ok", "unread"):
+    if entry.told is None or entry.standing in ("ok", "unread"):
         return ""
-    told = reason(entry.view)
+    told = reason(entry.told)
     if entry.standing in ("seen", "silenced"):
         taken = "acknowledged" if entry.standing == "seen" else "silenced"
         return f"{taken}: {told}" if told else taken
@@ -212,12 +214,8 @@ def why(entry: Entry) -> str:
 
 
 def _validation(entry: Entry, _: Signs) -> Span:
-    run = _run(entry)
+    run = entry.told_run
     return Span("-" if run is None else _rough(entry, number(validation_loss(run), aligned=True)))
-
-
-def _run(entry: Entry) -> Run | None:
-    return None if entry.view is None or entry.view.status == "unknown" else entry.view.run
 
 
 def _nothing(_: Entry, __: Signs) -> Span:
@@ -226,13 +224,13 @@ def _nothing(_: Entry, __: Signs) -> Span:
 
 STATUS = Column("status", "STATUS", _status, 9, 12, right=False)
 UPDATED = Column("updated", "UPD", _nothing, 3, 4)
-TREND = Column("trend", "TREND", _trend, 8, 20, right=False)
+TREND = Column("trend", "TREND", _trend, 5, 20, right=False)
 WHY = Column("why", "WHY", _why, _WHY_WORDS, 1000, right=False)
 COLUMNS: tuple[Column, ...] = (
     STATUS,
     Column("epoch", "EPOCH", _epoch, 5, 12),
     Column("batch", "BATCH", _batch, 9, 21),
-    Column("progress", "%", _percent, 2, 4),
+    Column("progress", "EP%", _percent, 3, 4),
     Column("eta", "ETA", _eta, 5, 7),
     Column("speed", "IT/S", _speed, 4, 7),
     Column("loss", "LOSS", _loss, 6, 10),
@@ -240,7 +238,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("nan", "NaN", _counted("nan", "critical"), 3, 11),
     Column("skips", "SKIP", _counted("skips", "warning"), 4, 11),
     Column("vram", "VRAM", _vram, 4, 12),
-    Column("metric", "METRIC", _metric, 8, 20),
+    Column("metric", "METRIC", _metric, 6, 20),
     Column("lr", "LR", _number_of("lr", lambda v: f"{v:.3g}"), 6, 10),
     Column("val", "VAL LOSS", _validation, 8, 10),
     UPDATED,

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from nanwatch.model.alert import Alert
-from nanwatch.model.names import is_validation, role_of
+from nanwatch.model.names import is_validation
 from nanwatch.model.outlook import eta_of
 from nanwatch.model.run import Run
 from nanwatch.model.snapshot import RunView, Snapshot
 from nanwatch.rules.words import loss_row
 from nanwatch.views.folding import main_loss
 from nanwatch.views.health import firing, health, kept_quiet
-from nanwatch.views.listing import short_names
-from nanwatch.views.words import clean
 
 Standing = Literal["critical", "warning", "unknown", "silenced", "ok", "unread", "seen"]
 STANDINGS: tuple[Standing, ...] = ("critical", "warning", "unknown", "silenced", "ok", "unread", "seen")
 """Worst first; what somebody has seen (acknowledged) comes last."""
 
 _BAD_ENDS = ("failed", "crashed", "stalled")
-_MAIN = ("loss", "train_loss", "total_loss")
+MAIN_LOSSES = ("loss", "train_loss", "total_loss")
+"""What trainers call the loss that stands for all."""
+_LIVE_S = 60.0
+"""Seconds of silence up to which a log is surely going on."""
+_GAPS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,17 @@ class Entry:
         return self.snapshot.view
 
     @property
+    def told(self) -> RunView | None:
+        """The run as it is now; None as long as only its past was read, or nothing of it was understood yet."""
+        return None if _is_unread(self.snapshot) else self.snapshot.view
+
+    @property
+    def told_run(self) -> Run | None:
+        """What is known of the run as it is now, or None."""
+        told = self.told
+        return None if told is None or told.status == "unknown" else told.run
+
+    @property
     def status(self) -> str:
         """What the run is doing, or its log: `missing`, `denied`, `unreadable`, `empty`, or `reading` at the start."""
         snapshot = self.snapshot
@@ -49,12 +62,12 @@ class Entry:
             return _problem_word(snapshot.problem)
         if snapshot.view is None or _is_unread(snapshot):
             return "empty" if snapshot.grew_at is not None and not snapshot.size else "reading"
-        return snapshot.view.status
+        return "reading" if _is_doubtful(snapshot.view, snapshot) else snapshot.view.status
 
     @property
     def is_finished(self) -> bool:
         """Whether the run has reached its end."""
-        return self.snapshot.view is not None and self.snapshot.view.status == "finished"
+        return self.told is not None and self.told.status == "finished"
 
     @property
     def is_rough(self) -> bool:
@@ -78,6 +91,8 @@ def standing_of(snapshot: Snapshot) -> Standing:
         if health(view) == "ok" or view.status in _BAD_ENDS:
             return "silenced"
     worst = health(view)
+    if worst == "ok" and snapshot.problem is None and _is_doubtful(view, snapshot):
+        return "unread"
     return "unknown" if worst == "ok" and snapshot.problem is not None else worst
 
 
@@ -93,34 +108,22 @@ def acknowledged(view: RunView) -> list[Alert]:
 
 def has_firing(entry: Entry, severity: str) -> bool:
     """Tell whether an alert of this severity fires that nobody took note of, or the run's end is as bad."""
-    view = entry.view
+    view = entry.told
     return view is not None and (entry.standing == severity or any(a.severity == severity for a in firing(view)))
 
 
-def names_of(paths: Collection[Path]) -> dict[Path, str]:
-    """Return the short names of logs: without the folders and the ending that all share, each one once."""
-    known = [path for path in paths if str(path) != "-"]
-    found = {path: "stdin" for path in paths if str(path) == "-"}
-    if len(known) == 1:
-        parts = known[0].parts
-        return found | {known[0]: clean("/".join(parts[-2:]).lstrip("/"))}
-    views = [_named(str(path)) for path in known]
-    short = short_names(views)
-    times: dict[str, int] = {}
-    for path, view in zip(known, views, strict=True):
-        name = short[id(view)]
-        times[name] = times.get(name, 0) + 1
-        found[path] = name if times[name] == 1 else f"{name} ({times[name]})"
-    return found
-
-
-def _named(log: str) -> RunView:
-    return RunView(Run(log, log), [], "unknown", None)
-
-
 def _is_unread(snapshot: Snapshot) -> bool:
-    """Tell whether not a byte was read: what is not known then is no unknown format."""
-    return snapshot.view is None or (snapshot.view.status == "unknown" and not snapshot.read)
+    """Tell whether nothing is known of the log's present: what is not known then is neither well nor unknown."""
+    view = snapshot.view
+    if view is None or (snapshot.is_history and not snapshot.is_estimate):
+        return True
+    return view.status == "unknown" and (snapshot.is_history or not snapshot.read)
+
+
+def _is_doubtful(view: RunView, snapshot: Snapshot) -> bool:
+    """Tell whether a run only seems to be going on: its log has ended, and its end alone was looked at."""
+    is_silent = view.silence is None or view.silence > _LIVE_S
+    return snapshot.is_history and view.status == "running" and is_silent
 
 
 def _problem_word(problem: str) -> str:
@@ -134,7 +137,7 @@ def _problem_word(problem: str) -> str:
 
 def _of_view(read: Callable[[RunView], float | None]) -> Callable[[Entry], float | None]:
     def figure(entry: Entry) -> float | None:
-        view = entry.view
+        view = entry.told
         return None if view is None or view.status == "unknown" else read(view)
 
     return figure
@@ -150,8 +153,34 @@ def _done_of_epoch(view: RunView) -> float | None:
 
 
 def _time_left(entry: Entry) -> float | None:
-    left = eta_of(entry.view.run) if entry.view is not None and entry.status == "running" else None
+    view = entry.told
+    if view is None or entry.status != "running" or (view.silence or 0.0) > _patience(view.run):
+        return None
+    left = eta_of(view.run)
     return left if left is not None and math.isfinite(left) else None
+
+
+def is_silent(entry: Entry, now: float) -> bool:
+    """Tell whether the log has not grown for so long that nothing can be said of how fast the run is."""
+    run, grew_at = entry.told_run, entry.snapshot.grew_at
+    return run is not None and grew_at is not None and now - grew_at > _patience(run)
+
+
+def _patience(run: Run) -> float:
+    """Return the seconds of silence that are usual in a log: a minute, or several gaps, or as long as ever before."""
+    gap = 1 / run.rate if run.rate else 0.0
+    if run.batch is None and run.step is None:  # a line an epoch
+        times = [row.seconds for row in run.table.values() if row.seconds]
+        gap = max(gap, sum(times) / len(times) if times else 0.0)
+    return max(_LIVE_S, _GAPS * gap, run.longest_silence)
+
+
+def _loss(view: RunView) -> float | None:
+    """Return the main loss; of a run that tells none, the error that it is to make small."""
+    loss, run = main_loss(view), view.run
+    if loss is None and run.evaluations and not run.primary_rises:
+        return run.evaluations[-1].value
+    return loss
 
 
 def vram_change(view: RunView) -> float | None:
@@ -183,7 +212,7 @@ def _metric(view: RunView) -> float | None:
 FIGURES: Mapping[str, Callable[[Entry], float | None]] = {
     "nan": _of_view(lambda v: v.run.nan_batches),
     "epoch": _of_view(lambda v: v.run.epoch if v.run.epoch is not None else v.run.step),
-    "loss": _of_view(main_loss),
+    "loss": _of_view(_loss),
     "progress": _of_view(_done_of_epoch),
     "eta": _time_left,
     "vram": _of_view(lambda v: v.run.vram_gb or None),
@@ -196,13 +225,3 @@ FIGURES: Mapping[str, Callable[[Entry], float | None]] = {
 }
 """The figures of a run by the names under which it can be sorted and filtered; None where it has none."""
 
-
-def main_curve(snapshot: Snapshot) -> str | None:
-    """Return the name of the curve that stands for all: the one called loss, else the first loss there is."""
-    names = list(snapshot.curves)
-    for name in names:
-        if name.lower() in _MAIN:
-            return name
-    told = [] if snapshot.view is None else [n for n in snapshot.view.run.losses if n in snapshot.curves]
-    losses = told or [n for n in names if role_of(n) == "loss"]
-    return losses[0] if losses else None

@@ -1,4 +1,4 @@
-"""What stands around the list: the counts above it, the reasons of one run below it, and what an empty one says."""
+"""What stands above the list, the counts of all runs; and what stands in place of an empty one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ from typing import NamedTuple
 from rich.cells import cell_len
 
 from nanwatch.model.snapshot import Snapshot
-from nanwatch.views.block import epoch_of
-from nanwatch.views.dashboard.runs.columns import letter, updated
-from nanwatch.views.dashboard.runs.entry import Entry, Standing, quieted
+from nanwatch.views.dashboard.runs.entry import FIGURES, Entry, Standing
 from nanwatch.views.dashboard.runs.order import Counts
-from nanwatch.views.health import RunView, firing, sentence
 from nanwatch.views.page import Line, Page, Role, Span
-from nanwatch.views.reasons import alert_text
-from nanwatch.views.words import clean, cut_end, number, plural, speed, whole_percent
+from nanwatch.views.words import clean, cut_end, plural, whole_percent
 
 _WORDS: tuple[tuple[Standing, str, str, Role, int], ...] = (
     ("critical", "X", "critical", "critical", 90),
@@ -76,8 +72,8 @@ def tiny_line(counts: Counts, worst: Entry | None, page: Page) -> Line:
             text = f"ok{n}" if standing == "ok" else f"{sign}{n}"
             spans += [Span(text, role), Span(" ")]
     if worst is not None:
-        nan = 0 if worst.view is None else worst.view.run.nan_batches
-        told = f" {nan:,} NaN" if nan else ""
+        nan = FIGURES["nan"](worst)
+        told = f" {nan:,.0f} NaN" if nan else ""
         room = page.width - sum(cell_len(span.text) for span in spans)
         if room - cell_len(told) < 4:
             told = ""
@@ -98,6 +94,8 @@ def _counts(counts: Counts, page: Page) -> Iterable[Segment]:
         yield Segment(f"{sign} {counts.finished:,} finished", f"{sign} {counts.finished:,}", "finished", 45)
     if n := counts.standings.get("unread", 0):
         yield Segment(f"{n:,} being opened", "", "quiet", 30)
+    if counts.empty:
+        yield Segment(f"{counts.empty:,} empty", "", "quiet", 29)
 
 
 def _going_on(scene: Scene, page: Page) -> Iterable[Segment]:
@@ -145,100 +143,6 @@ def _chosen(segments: list[Segment], room: int) -> list[tuple[str, Role]]:
 
 def _width(texts: Sequence[tuple[str, Role]]) -> int:
     return sum(cell_len(text) + 2 for text, _ in texts) - 2
-
-
-# -- below
-
-
-def strip_lines(entry: Entry, page: Page, rows: int, now: float) -> list[Line]:
-    """Return why a run is as it is, and where it stands, in at most *rows* lines below a rule with its name."""
-    room = max(1, rows - 2)
-    reasons, told = _reasons(entry, page, room)
-    return [_rule(entry, told, page), *reasons[:room], _where(entry, page, now)]
-
-
-def _rule(entry: Entry, told: str, page: Page) -> Line:
-    dash = "-" if page.glyphs.more.isascii() else "─"
-    tail = f" {told} {dash}" if told else dash
-    name = page.name(entry.name, max(3, page.width - cell_len(tail) - 6))
-    fill = max(1, page.width - cell_len(name) - cell_len(tail) - 4)
-    return page.bound(
-        Line([Span(f"{dash} ", "quiet"), Span(name, "title"), Span(f" {dash * fill}", "quiet"), Span(tail, "quiet")])
-    )
-
-
-def _reasons(entry: Entry, page: Page, room: int) -> tuple[list[Line], str]:
-    """Return the reasons, at most *room* lines, and how many alerts they are."""
-    mark = letter(entry, page.glyphs.more.isascii())
-    if entry.snapshot.problem is not None:
-        told = "; the last values are kept" if entry.view is not None else "; waiting for it"
-        return page.prose(clean(entry.snapshot.problem) + told, "warning", mark, 1), ""
-    view = entry.view
-    if view is None or entry.standing == "unread":
-        told = "the log is empty so far" if entry.status == "empty" else f"reading{page.glyphs.more}"
-        return page.prose(told, "quiet", indent=1), ""
-    alerts = _alert_lines(view, page, room)
-    if alerts:
-        total = len(firing(view)) + len(quieted(view))
-        shown = "" if len(alerts) >= total else f"{len(alerts)} of "
-        lines = [line for part in alerts for line in part]
-        return lines, f"{shown}{plural(total, 'alert')}"
-    text = sentence(view)
-    return page.prose(text[:1].upper() + text[1:], mark.role, mark, 1) if text else [], ""
-
-
-def _alert_lines(view: RunView, page: Page, room: int) -> list[list[Line]]:
-    """Return the alerts in words, the worst first; where they do not fit as they are, a line each."""
-    told: list[tuple[str, Span]] = []
-    for alert in firing(view):
-        role: Role = "critical" if alert.severity == "critical" else "warning"
-        told.append((alert_text(view, alert), Span("X" if role == "critical" else "!", role)))
-    for alert in quieted(view):
-        is_seen = "acknowledged" in alert.suppressed
-        reasons = clean("; ".join(alert.suppressed))
-        told.append((f"{alert_text(view, alert)} ({reasons})", Span("x" if is_seen else "z", "quiet")))
-    if not told and view.run.failure is not None and view.status in ("failed", "crashed"):
-        told.append((clean(view.run.failure.message), Span("X", "critical")))
-    whole = [page.prose(text, mark.role if mark.role == "quiet" else "", mark, 1) for text, mark in told]
-    if sum(map(len, whole)) <= room:
-        return whole
-    short = [_one_line(text, mark, page) for text, mark in told]
-    return [[line] for line in short[:room]]
-
-
-def _one_line(text: str, mark: Span, page: Page) -> Line:
-    cut = cut_end(page.arrows(text), max(1, page.width - 3), page.glyphs.more)
-    return Line([Span(" "), mark, Span(" "), Span(cut, "quiet" if mark.role == "quiet" else "")])
-
-
-def _where(entry: Entry, page: Page, now: float) -> Line:
-    facts = "   ".join(_facts(entry, now))
-    path = clean(str(entry.path))
-    room = page.width - 1 - (cell_len(facts) + 3 if facts else 0)
-    if room < 12:
-        return Line([Span(" " + page.name(path, page.width - 1), "quiet")])
-    tail = f"   {facts}" if facts else ""
-    return Line([Span(" " + page.name(path, room), "quiet"), Span(tail, "quiet")])
-
-
-def _facts(entry: Entry, now: float) -> Iterable[str]:
-    view = entry.view
-    if view is not None and view.status != "unknown":
-        run = view.run
-        if run.epoch is not None:
-            yield f"epoch {epoch_of(run)}"
-        if run.batch is not None:
-            yield f"batch {run.batch:,}" + (f"/{run.batches:,}" if run.batches else "")
-        elif run.step is not None:
-            yield f"step {run.step:,}" + (f"/{run.steps:,}" if run.steps else "")
-        pace = speed(run.rate) if view.status == "running" else None
-        if pace is not None:
-            yield pace
-        if view.status == "finished" and run.best is not None:
-            yield f"best {clean(run.best.metric)[:20]} {number(run.best.value)}"
-    age = updated(entry, now)
-    if age != "-":
-        yield f"{age} ago"
 
 
 # -- instead

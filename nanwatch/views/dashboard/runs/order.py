@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from nanwatch.views.dashboard.runs.entry import FIGURES, STANDINGS, Entry, Standing
 from nanwatch.views.dashboard.runs.filters import Test, parse_filter
+from nanwatch.views.health import firing
 
 WORST = "worst"
 REST_S = 5.0
@@ -28,11 +29,12 @@ _Key = tuple[Any, ...]
 
 
 class Counts(NamedTuple):
-    """How many runs stand how; `finished` are those that ended well, and are not counted as ok."""
+    """How many runs stand how; `finished` ended well, and `empty` are read: they count as neither ok nor unread."""
 
     total: int
     standings: Mapping[Standing, int]
     finished: int
+    empty: int = 0
 
 
 def count(entries: Iterable[Entry]) -> Counts:
@@ -40,16 +42,33 @@ def count(entries: Iterable[Entry]) -> Counts:
     known = list(entries)
     ended = sum(e.standing == "ok" and e.is_finished for e in known)
     standings = Counter(e.standing for e in known)
+    empty = sum(e.standing == "unread" and e.status == "empty" for e in known)
     standings["ok"] -= ended
-    return Counts(len(known), standings, ended)
+    standings["unread"] -= empty
+    return Counts(len(known), standings, ended, empty)
 
 
 def worst_key(entry: Entry) -> _Key:
-    """Return what brings the worst to the front, and names into their natural order."""
+    """Return what brings the worst to the front, of those what goes on and is new, then names as people count."""
     rank = STANDINGS.index(entry.standing)
-    is_worse = entry.standing in _PROBLEMS
-    end = 0 if is_worse else _ENDS.index(entry.status) if entry.status in _ENDS else 0
-    return (rank, end, natural(entry.name))
+    if entry.standing in _PROBLEMS:
+        return (rank, *_urgency(entry), natural(entry.name))
+    end = _ENDS.index(entry.status) if entry.status in _ENDS else 0
+    return (rank, end, 0.0, natural(entry.name))
+
+
+def _urgency(entry: Entry) -> tuple[int, float]:
+    """Return what brings trouble that can still be helped to the front, and of it what began last."""
+    view = entry.told
+    if view is None or view.status == "unknown":
+        return 2, 0.0
+    grew_at = entry.snapshot.grew_at or 0.0
+    if entry.status != "running":
+        return 2, -grew_at
+    alerts = [alert for alert in firing(view) if alert.severity == entry.standing]
+    is_now = any(alert.epoch in (None, view.run.epoch) for alert in alerts)
+    # Whose beginning is not known began before anybody looked; the log's last growth would let rows change places.
+    return 0 if is_now else 1, -max((alert.started_at or 0.0 for alert in alerts), default=0.0)
 
 
 def natural(name: str) -> tuple[tuple[str, int, str], ...]:
@@ -162,9 +181,9 @@ class Order:
         """Return what is compared: runs without the figure are last, whichever way it goes."""
         worst = worst_key(entry)
         if self.sort == WORST:
-            return tuple(-part for part in worst[:2]) + worst[2:] if self.is_reversed else worst
+            return tuple(-part for part in worst[:-1]) + worst[-1:] if self.is_reversed else worst
         if self.sort == "run":
-            return (_Turned(worst[2]),) if self.is_reversed else (worst[2],)
+            return (_Turned(worst[-1]),) if self.is_reversed else worst[-1:]
         value = self._value(entry)
         if value is None:
             return (2, 0.0, *worst)

@@ -8,6 +8,7 @@ from typing import Any
 
 from textual import events
 from textual.app import ComposeResult
+from textual.css.scalar import Scalar
 from textual.message import Message
 from textual.widget import Widget
 
@@ -16,10 +17,13 @@ from nanwatch.views.dashboard.lines import LinesView
 from nanwatch.views.dashboard.messages import RunOpened
 from nanwatch.views.dashboard.panel import glyphs_of
 from nanwatch.views.dashboard.runs.columns import COLUMNS, SORTABLE
-from nanwatch.views.dashboard.runs.entry import Entry, entry_of, names_of
+from nanwatch.views.dashboard.runs.entry import Entry, entry_of
 from nanwatch.views.dashboard.runs.filterbar import FilterBar
-from nanwatch.views.dashboard.runs.header import Scene, empty_lines, header_line, hidden_lines, strip_lines, tiny_line
+from nanwatch.views.dashboard.runs.header import Scene, empty_lines, header_line, hidden_lines, tiny_line
+from nanwatch.views.dashboard.runs.names import names_of
 from nanwatch.views.dashboard.runs.order import WORST, Order, count
+from nanwatch.views.dashboard.runs.pointer import RunLines
+from nanwatch.views.dashboard.runs.strip import strip_lines
 from nanwatch.views.dashboard.runs.table import Table
 from nanwatch.views.page import Page
 
@@ -64,7 +68,7 @@ class RunsList(Widget):
         self._waiting_for: Sequence[str] = ()
         self._now = 0.0
         self._is_chosen = False
-        self._header, self._list = LinesView(id="runs-header"), LinesView(has_cursor=True, id="runs-list")
+        self._header, self._list = LinesView(id="runs-header"), RunLines(self._point_at, self._open, id="runs-list")
         self._strip, self._bar = LinesView(id="runs-strip"), FilterBar(self.glyphs)
 
     def compose(self) -> ComposeResult:
@@ -131,6 +135,7 @@ class RunsList(Widget):
             self._is_chosen = True
             self._list.move_to(self.order.shown.index(path))
             self._highlight(path)
+            self._show_strip()
 
     def next_run(self, step: int) -> Path | None:
         """Return the run so many lines below the cursor's, or None where the list ends."""
@@ -217,7 +222,7 @@ class RunsList(Widget):
         """Format the lines that are seen; the others stay as they were."""
         shown, now = self.order.shown, self._now
         top = max(0, min(self._list.scroll_offset.y, len(shown) - 1))
-        seen = shown[top : top + self._list.size.height + 1]
+        seen = shown[top : top + self.size.height + 1]  # the list may get rows of the strip
         fresh = self._table.lines([self._entries[path] for path in seen], self._marked, now)
         lines = [self._table.last_line(path) for path in shown]
         lines[top : top + len(fresh)] = fresh
@@ -230,15 +235,22 @@ class RunsList(Widget):
             self._fill()
 
     def _show_strip(self) -> None:
-        height = self.size.height
+        """Show the reasons in as many rows as they need and the list leaves."""
         entry = None if self.selected is None else self._entries.get(self.selected)
-        rows = 5 if height < 40 else 7
-        self._strip.display = self._has_strip and height >= _STRIP_FROM and entry is not None
-        if self._strip.display and entry is not None:
-            self._strip.styles.height = rows
-            page = Page(self.size.width, self.glyphs)
-            lines = strip_lines(entry, page, rows, self._now)
-            self._strip.show_lines([page.bound(line) for line in lines])
+        self._strip.display = self._has_strip and self.size.height >= _STRIP_FROM and entry is not None
+        if not self._strip.display or entry is None:
+            return
+        free = self.size.height - int(self._header.display) - 1 - len(self.order.shown)
+        page = Page(self.size.width, self.glyphs)
+        lines = strip_lines(entry, page, max(5 if self.size.height < 40 else 7, free), self._now)
+        if self._strip.styles.height != Scalar.from_number(len(lines)):
+            self._strip.styles.height = len(lines)
+            self.call_after_refresh(self._keep_in_sight)
+        self._strip.show_lines([page.bound(line) for line in lines])
+
+    def _keep_in_sight(self) -> None:
+        if self.order.shown:
+            self._list.scroll_to_line(self._list.cursor)
 
     # -- cursor and mouse
 
@@ -247,21 +259,21 @@ class RunsList(Widget):
             self.selected = path
             self.post_message(self.Highlighted(self, path))
 
-    def on_lines_view_moved(self, event: LinesView.Moved) -> None:
+    def _point_at(self, index: int) -> None:
         """The cursor was moved: from now on it belongs to the run there."""
-        event.stop()
-        if event.view is self._list and event.index < len(self.order.shown):
+        if index < len(self.order.shown):
             self.order.touch(self._now)
             self._is_chosen = True
-            self._highlight(self.order.shown[event.index])
-            self._list.move_to(event.index)
+            self._highlight(self.order.shown[index])
             self._show_strip()
 
-    def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
-        """A run was opened."""
+    def _open(self, index: int) -> None:
+        if index < len(self.order.shown):
+            self.post_message(RunOpened(self.order.shown[index]))
+
+    def on_lines_view_moved(self, event: LinesView.Moved) -> None:
+        """Keep what was heard of at once to ourselves."""
         event.stop()
-        if event.view is self._list and event.index < len(self.order.shown):
-            self.post_message(RunOpened(self.order.shown[event.index]))
 
     def on_lines_view_head_clicked(self, event: LinesView.HeadClicked) -> None:
         """Sort by the column whose head was clicked; once more, the other way round."""

@@ -1,8 +1,9 @@
-"""A curve in a few cells: blocks as high as its values, and a cross wherever one was not finite."""
+"""A course in a few cells: blocks as high as its values, and a cross wherever one was not finite."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from nanwatch.model.curve import Curve
@@ -15,26 +16,73 @@ class Marks(NamedTuple):
     bad: str
 
 
+class Bad(NamedTuple):
+    """Where a run counted what was not finite: bit b of `mask` stands for position `start` + b."""
+
+    start: int
+    mask: int
+
+
+class Course(NamedTuple):
+    """What a figure did, from 0 up to `end`: `samples` of (position, last finite value or NaN, was one not finite).
+
+    It has as many as `steps` different places; `bad` are those that the samples do not show.
+    """
+
+    samples: Sequence[tuple[int, float, bool]]
+    end: int
+    steps: int
+    bad: Sequence[Bad] = ()
+
+
 UNICODE_MARKS = Marks("▁▂▃▄▅▆▇█", "×")
 ASCII_MARKS = Marks(".:-=+*#", "x")
 
 
-def sparkline(curve: Curve, cells: int, marks: Marks) -> str:
-    """Return *curve* in at most *cells*, a cell for as many batches as it takes; blanks where nothing is known."""
-    columns, end = max(1, min(cells, len(curve))), max(1, curve.end)
+def course_of_curve(curve: Curve) -> Course:
+    """Return the course of a figure by batch."""
+    samples = [(start, last, bool(bad)) for start, _, _, _, last, bad, _ in curve.buckets()]
+    return Course(samples, max(1, curve.end), len(curve))
+
+
+def course_of_values(values: Iterable[float], bad: Iterable[bool]) -> Course:
+    """Return the course of a figure by epoch or evaluation; *bad* tells where others were not finite."""
+    samples = [
+        (place, value if math.isfinite(value) else math.nan, is_bad or not math.isfinite(value))
+        for place, (value, is_bad) in enumerate(zip(values, bad, strict=True))
+    ]
+    return Course(samples, max(1, len(samples)), len(samples))
+
+
+def sparkline(course: Course, cells: int, marks: Marks) -> str:
+    """Return *course* in at most *cells*; what was passed over is as before, blank only what comes before the first."""
+    columns, end = max(1, min(cells, course.steps)), course.end
     values, bad = [math.nan] * columns, [False] * columns
-    for start, _, _, _, last, non_finite, _ in curve.buckets():
-        place = start * columns // end
-        if non_finite:
+    for position, value, is_bad in course.samples:
+        place = position * columns // end
+        if is_bad:
             bad[place] = True
-        if last == last:  # not NaN, asked in the fastest way
-            values[place] = last
+        if value == value:  # not NaN, asked in the fastest way
+            values[place] = value
+    for item in course.bad:
+        _mark(bad, item, end)
     known = [value for value in values if not math.isnan(value)]
     low, high = (min(known), max(known)) if known else (0.0, 0.0)
-    return "".join(
-        marks.bad if is_bad else " " if math.isnan(value) else _block(value, low, high, marks.blocks)
-        for value, is_bad in zip(values, bad, strict=True)
-    )
+    signs, block = [], " "
+    for value, is_bad in zip(values, bad, strict=True):
+        if value == value:
+            block = _block(value, low, high, marks.blocks)
+        signs.append(marks.bad if is_bad else block)
+    return "".join(signs)
+
+
+def _mark(columns: list[bool], bad: Bad, end: int) -> None:
+    """Note in which of the *columns*, which reach up to *end*, something is bad."""
+    for place in range(len(columns)):
+        begin = max(0, -(-place * end // len(columns)) - bad.start)
+        stop = min(bad.mask.bit_length(), -(-(place + 1) * end // len(columns)) - bad.start)
+        if stop > begin and (bad.mask >> begin) & ((1 << (stop - begin)) - 1):
+            columns[place] = True
 
 
 def _block(value: float, low: float, high: float, blocks: str) -> str:

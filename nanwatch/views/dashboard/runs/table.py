@@ -11,9 +11,11 @@ from rich.cells import cell_len
 
 from nanwatch.views.dashboard.runs.columns import (
     COLUMNS,
+    METRIC_NAME,
     TREND,
     UPDATED,
     WHY,
+    WHY_LEAST,
     Column,
     Signs,
     columns_for,
@@ -21,13 +23,16 @@ from nanwatch.views.dashboard.runs.columns import (
     letter,
     updated,
 )
-from nanwatch.views.dashboard.runs.entry import FIGURES, Entry
+from nanwatch.views.dashboard.runs.entry import FIGURES, Entry, is_silent
+from nanwatch.views.dashboard.runs.names import cut_names
+from nanwatch.views.dashboard.runs.trend import steps_of
 from nanwatch.views.page import Line, Role, Span
 from nanwatch.views.words import Glyphs, clean, cut_end, cut_middle, pad
 
-_LONGEST_NAME = 40
-_ROOMY = 100
-_OPTIONAL = ("batch", "speed", "skips", "vram", "metric", "lr", "val")
+_LONGEST_NAME, _NAME_BESIDE_WHY = 40, 24
+_ROOMY, _WIDEST = 100, 170
+_LEAST_TREND = 8
+_OPTIONAL = ("trend", "batch", "speed", "skips", "vram", "metric", "lr", "val")
 """Columns that stand there only if a run has something to say in them."""
 
 
@@ -45,7 +50,7 @@ class _Row:
 
     entry: Entry
     cells: dict[str, Span] = field(default_factory=dict)
-    seen: tuple[str, bool] = ("", False)
+    seen: tuple[str, bool, bool] = ("", False, False)
     line: Line | None = None
 
 
@@ -58,6 +63,10 @@ class Table:
         self.places: list[Place] = []
         self.name_cells = 10
         self._longest = 0
+        self._trend = 0
+        self._names: dict[Path, str] = {}
+        self._cut: dict[Path, str] = {}
+        self._cut_for = 0
         self._grown: dict[str, int] = {}
         self._told: set[str] = set()
         self._rows: dict[Path, _Row] = {}
@@ -67,11 +76,12 @@ class Table:
         known = list(entries)
         self.width = width
         self._longest = max((cell_len(entry.name) for entry in known), default=0)
-        self._grown, self._told, self._rows = {}, set(), {}
+        self._names, self._cut_for = {entry.path: entry.name for entry in known}, 0
+        self._grown, self._told, self._rows, self._trend = {}, set(), {}, 0
         self._hear(known)
         metrics = {e.view.run.primary_metric for e in known if e.view is not None and e.view.run.evaluations}
         shared = metrics.pop() if len(metrics) == 1 else None
-        metric = None if shared is None else cut_middle(clean(shared), 10, self.signs.glyphs.more)
+        metric = None if shared is None else cut_middle(clean(shared), METRIC_NAME, self.signs.glyphs.more)
         self.signs = self.signs._replace(is_roomy=width >= _ROOMY, metric=metric)
         self._lay_out()
 
@@ -119,7 +129,7 @@ class Table:
     def _lay_out(self) -> None:
         """Choose the most telling columns that leave room for the names, and share out what is left."""
         wanted = [c for c in columns_for(self.width) if c.key not in _OPTIONAL or c.key in self._told]
-        name_least = min(self._longest, max(8, self.width // 5))
+        name_least = min(self._longest, max(8, min(self.width // 4, _NAME_BESIDE_WHY)))
         room, chosen = self.width - 2 - max(3, name_least), {}
         for column in wanted:
             cells = self._cells_of(column)
@@ -131,14 +141,22 @@ class Table:
         self.name_cells = max(3, min(self._longest, room, _LONGEST_NAME if "why" in chosen else self.width))
         room -= self.name_cells
         if "trend" in chosen:
-            more = min(TREND.most - TREND.least, room) if "why" not in chosen else min(4, room)
-            chosen["trend"] += max(0, more)
-            room -= max(0, more)
+            more = max(0, min(TREND.most, self._trend, chosen["trend"] + room) - chosen["trend"])
+            more = more if "why" not in chosen else min(4, more)
+            chosen["trend"] += more
+            room -= more
         if "why" in chosen:
             chosen["why"] += max(0, room)
         self._place(chosen)
+        if self._cut_for != self.name_cells:
+            self._cut_for = self.name_cells
+            self._cut = cut_names(self._names, self.name_cells, self.signs.glyphs.more)
 
     def _cells_of(self, column: Column) -> int:
+        if column is TREND:
+            return max(column.least, min(_LEAST_TREND, self._trend))
+        if column is WHY and self.width >= _WIDEST - 1:  # the last cell of the terminal is the scrollbar's
+            return WHY_LEAST
         head = cell_len(self.signs.metric) if column.key == "metric" and self.signs.metric else cell_len(column.head)
         return max(column.least, head, self._grown.get(column.key, 0))
 
@@ -167,11 +185,14 @@ class Table:
 
     def _hear(self, entries: Iterable[Entry]) -> bool:
         """Note which figures there are; return whether one is new."""
-        known, before = list(entries), len(self._told)
+        known, before = list(entries), (len(self._told), self._trend)
+        self._trend = max(self._trend, min(TREND.most, max(map(steps_of, known), default=0)))
+        if self._trend:
+            self._told.add("trend")
         for key in _OPTIONAL:
-            if key not in self._told and any(FIGURES[key](entry) is not None for entry in known):
+            if key in FIGURES and key not in self._told and any(FIGURES[key](entry) is not None for entry in known):
                 self._told.add(key)
-        return len(self._told) > before
+        return (len(self._told), self._trend) != before
 
     # -- a run's line
 
@@ -183,24 +204,28 @@ class Table:
         return row
 
     def _line(self, row: _Row, is_marked: bool, now: float) -> Line:
-        age = updated(row.entry, now)
-        if row.line is None or row.seen != (age, is_marked):
-            row.seen = (age, is_marked)
-            row.line = self._paint(row, is_marked, age)
+        seen = (updated(row.entry, now), is_marked, is_silent(row.entry, now))
+        if row.line is None or row.seen != seen:
+            row.seen = seen
+            row.line = self._paint(row)
         return row.line
 
-    def _paint(self, row: _Row, is_marked: bool, age: str) -> Line:
+    def _paint(self, row: _Row) -> Line:
+        age, is_marked, is_mute = row.seen
         entry, more = row.entry, self.signs.glyphs.more
         name_role: Role = "title" if entry.standing in ("critical", "warning") else ""
         if entry.standing in ("seen", "silenced"):
             name_role = "quiet"
-        name = pad(cut_middle(entry.name, self.name_cells, more), self.name_cells)
+        short = self._cut.get(entry.path) or cut_middle(entry.name, self.name_cells, more)
+        name = pad(cut_middle(short, self.name_cells, more), self.name_cells)
         mark = Span("*", "title") if is_marked else Span(" ")
         spans = [letter(entry, self.signs.is_ascii), mark, Span(name, name_role)]
         for column, _, cells in self.places:
             text, role = row.cells[column.key]
             if column is UPDATED:
                 text = age
+            elif column.key == "eta" and is_mute and not entry.is_finished:
+                text = "-"
             elif column is WHY:
                 text = cut_end(text, cells, more)
             elif not fits(text, cells):

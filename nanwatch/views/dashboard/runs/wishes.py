@@ -15,13 +15,15 @@ from nanwatch.views.page import Page, render
 
 def acknowledging(entries: Iterable[Entry], undo: bool) -> list[Message]:
     """Return the wish to acknowledge what fires in these runs, or (with *undo*) to take that back."""
-    found = [(e.path, acknowledged(e.view) if undo else firing(e.view)) for e in entries if e.view is not None]
+    told = [(e.path, e.told) for e in entries]
+    found = [(path, acknowledged(view) if undo else firing(view)) for path, view in told if view is not None]
     return [AckWanted(path, alerts, undo=undo) for path, alerts in found if alerts]
 
 
 def silencing(entries: Iterable[Entry]) -> list[Message]:
     """Return the wish to silence what fires in these runs."""
-    found = [(e.path, firing(e.view)) for e in entries if e.view is not None]
+    told = [(e.path, e.told) for e in entries]
+    found = [(path, firing(view)) for path, view in told if view is not None]
     return [SilenceWanted(path, alerts) for path, alerts in found if alerts]
 
 

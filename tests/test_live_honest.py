@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from nanwatch import following as module
 from nanwatch.facts import alert_id
 from nanwatch.model.alert import Silence
 from nanwatch.model.snapshot import Snapshot
@@ -78,8 +77,8 @@ def test_a_state_folder_of_somebody_else_is_a_problem_and_no_end(
     def denied(_: Path) -> bool:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "exists", denied)  # what a folder with mode 0700 does to other users
     sharing = Sharing(tmp_path / "state")
+    monkeypatch.setattr(Path, "stat", denied)  # what a folder with mode 0700 does to other users
     assert sharing.look(0.0).silences == ()
     assert "permission denied" in sharing.problem.lower()
 
@@ -181,18 +180,15 @@ def test_a_clock_that_is_set_is_no_silence(tmp_path: Path) -> None:
     assert scene.clock.now() - grew_at == pytest.approx(7.0)
 
 
-def test_what_is_acknowledged_of_an_estimate_is_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An alert that somebody acknowledges while only the log's end was looked at is so once all of it was read."""
-    monkeypatch.setattr(module, "_TAIL_WORTH", 1)
-    monkeypatch.setattr(module, "_TAIL", 2000)
+def test_an_epoch_that_was_done_again_is_shown_as_it_is(tmp_path: Path) -> None:
+    """What an earlier epoch tells between two snapshots is in the next one, though the run is back where it was."""
     scene = Scene(tmp_path)
-    path = scene.write(bars(1, *["0.5"] * 40) + b"\n" + bars(2, *["0.4"] * 40, *["nan"] * 40))
-    scene.following.look_at_ends()
-    estimate = scene.updates[-1].snapshots[path]
-    assert estimate.is_estimate
-    assert estimate.view is not None
-    ids = [alert.id for alert in estimate.view.alerts if alert.rule == "nan_burst"]
-    assert ids
-    scene.step(1.0, lambda following: following.acknowledge(path, ids))
+    path = scene.write(b"\n".join(bars(epoch, *["0.5"] * 30, epochs=9) for epoch in (3, 4, 5)))
     scene.step()
-    assert shown(scene, path)["nan_burst"] == ("acknowledged",)
+    scene.write(b"\n" + bars(5, *["0.5"] * 10, total=30, epochs=9))
+    scene.step()
+    again = bars(4, *["0.5"] * 10, *["nan"] * 10, *["0.25"] * 10, epochs=9)
+    scene.write(b"\n" + again + b"\n" + bars(5, *["0.1"] * 5, total=30, epochs=9))
+    view = scene.step().snapshots[path].view
+    assert view is not None
+    assert (view.run.table[4].nan_batches, view.run.table[4].losses) == (10, {"loss": 0.25})
