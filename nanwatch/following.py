@@ -12,7 +12,7 @@ from nanwatch.clock import Clock
 from nanwatch.config import Config
 from nanwatch.facts import alert_id
 from nanwatch.model.alert import Alert, Silence
-from nanwatch.model.frame import Chunk
+from nanwatch.model.frame import Chunk, Discontinuity
 from nanwatch.model.snapshot import Snapshot
 from nanwatch.model.update import Update
 from nanwatch.pipeline import LogPipeline
@@ -24,12 +24,12 @@ from nanwatch.watch import PipeWatch, Watch
 _DETAIL, _LEAST_DETAIL = 1 << 12, 1 << 19
 _POINTS, _POINTS_IN_ALL, _FEWEST_POINTS = 400, 20_000, 50
 """Points of a curve of a log that is read for the first time; all logs together get no more than so many."""
-_PUBLISH_S = 0.25
+_PUBLISH_S = 0.4
 _SHARE_S = 1.0
 _RENEW_S = 5.0
 _SETTLED_S = 3.0
 """Seconds after which an alert is news: what stood in the logs has been judged by then, their silence too."""
-_TAIL = 1 << 18
+_HEAD, _TAIL = 1 << 14, 1 << 18
 _TAIL_WORTH = 1 << 24
 """Bytes of a log from which on its end is looked at first: the rest takes a while."""
 _TAILS_S = 0.25
@@ -231,22 +231,28 @@ class Following:
         self._hand_over(Update(dict(snapshots), waiting_for=tuple(self._watch.idle), size=size))
 
     def _estimate(self, path: Path, size: int, mtime: float) -> Snapshot:
-        """Return what the last bytes of the log at *path* tell."""
+        """Return what the last bytes of the log at *path* tell, read in the format that its first ones have."""
         start = size - _TAIL
         try:
             with path.open("rb") as file:
-                data = os.pread(file.fileno(), _TAIL, start)
+                head, data = os.pread(file.fileno(), _HEAD, 0), os.pread(file.fileno(), _TAIL, start)
         except OSError as error:
             return Snapshot(path, size=size, grew_at=mtime, problem=(error.strerror or "cannot be read").lower())
         begin = min((at for at in (data.find(b"\n"), data.find(b"\r")) if at >= 0), default=-1) + 1
         log = Snapshots(path, LogPipeline(str(path), self._config))
-        for run, notice in log.pipeline.feed(Chunk(start + begin, data[begin:])):
-            if not isinstance(notice, Alert):
-                log.note(run, notice)
+        for item in (Chunk(0, head), Discontinuity("the middle is read later"), Chunk(start + begin, data[begin:])):
+            for run, notice in log.pipeline.feed(item):
+                if not isinstance(notice, Alert):
+                    log.note(run, notice)
         taken = log.snapshot(mtime, self._clock.now(), size, 0)
-        if taken.view is None or taken.view.status == "unknown":  # its end alone cannot be understood
+        if taken.view is None or taken.view.status == "unknown":
             return Snapshot(path, None, {}, mtime, size, 0, None, True)
-        return replace(taken, is_history=True, is_estimate=True)
+        # What the end tells is so; what the head tells, or the gap between them, is not known to be.
+        run = taken.view.run
+        run.table = {number: row for number, row in run.table.items() if row.offset >= start}
+        alerts = [alert for alert in taken.view.alerts if alert.offset is not None and alert.offset >= start]
+        view = replace(taken.view, alerts=alerts)
+        return replace(taken, view=view, curves={}, is_history=True, is_estimate=True)
 
 
 def detail_for(logs: int) -> Callable[[Path], int]:

@@ -29,6 +29,8 @@ _SAFETY_NET, _POLLED = 10.0, 2.0
 """Seconds after which every log is looked at anyway, where events wake us and where they cannot."""
 _CHUNK = 1 << 20
 """Bytes that are read at a time: each piece costs the frames at its ends."""
+_ESCAPE_MS = "40"
+"""So long the rest of an escape sequence is waited for before it is the key Esc: a key is answered in less."""
 _SWITCH_S = 0.001
 """A key waits no longer than this for the thread that reads."""
 _TURN_S = 0.1
@@ -138,6 +140,7 @@ def _lines_watch(
 
 
 def _show(arguments: argparse.Namespace, patterns: list[str], config: Config) -> int:
+    os.environ.setdefault("ESCDELAY", _ESCAPE_MS)
     from nanwatch.clock import SystemClock
     from nanwatch.views.dashboard.app import Dashboard
     from nanwatch.views.dashboard.preferences import FILE, Preferences

@@ -71,6 +71,7 @@ def test_of_a_large_log_the_end_is_told_first(tmp_path: Path, monkeypatch: pytes
     """What the end of a large log shows stands there until all of it was read."""
     monkeypatch.setattr(module, "_TAIL_WORTH", 1)
     monkeypatch.setattr(module, "_TAIL", 200)
+    monkeypatch.setattr(module, "_HEAD", 100)
     scene = Scene(tmp_path)
     path = scene.write(bars(1, *["0.5"] * 40) + b"\n" + bars(2, *["0.25"] * 40))
     scene.following.look_at_ends()

@@ -45,10 +45,7 @@ class MainScreen(Screen[None]):
     MainScreen #panes { height: 1fr; }
     MainScreen RunsPanel { height: 1fr; }
     MainScreen RunPane { height: 1fr; display: none; }
-    MainScreen.-run RunsPanel { display: none; }
-    MainScreen.-run RunPane { display: block; }
-    MainScreen.-both RunsPanel { display: block; height: 40%; }
-    MainScreen.-both RunPane { display: block; height: 1fr; border-top: solid $role-quiet; }
+    MainScreen RunPane.-below { border-top: solid $role-quiet; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -79,6 +76,7 @@ class MainScreen(Screen[None]):
         self._is_ascii = is_ascii
         self._snapshots: Mapping[Path, Snapshot] = {}
         self._now = 0.0
+        self._waiting_for: Sequence[str] = ()
         self._share = 40
         self.opened: Path | None = None
         self.is_zoomed = False
@@ -121,7 +119,7 @@ class MainScreen(Screen[None]):
     def show_runs(self, snapshots: Mapping[Path, Snapshot], now: float, waiting_for: Sequence[str] = ()) -> None:
         """Show *snapshots* as they are at *now*."""
         has_other_logs = len(snapshots) != len(self._snapshots)
-        self._snapshots, self._now = snapshots, now
+        self._snapshots, self._now, self._waiting_for = snapshots, now, waiting_for
         if has_other_logs:
             self._lay_out()
         if self.runs.display:
@@ -148,11 +146,15 @@ class MainScreen(Screen[None]):
         self.run_pane.show_run(snapshot, name, place, self._now)
 
     def _lay_out(self) -> None:
-        both = self.shows_both
-        self.set_class(both, "-both")
-        self.set_class(self.opened is not None and not both, "-run")
+        """Show the pane that is wanted, or both; a class on the screen itself would restyle all that is in it."""
+        both, pane = self.shows_both, self.run_pane
+        is_in_run = self.opened is not None
+        self.runs.display = both or not is_in_run
         self.runs.styles.height = self._list_height() if both else "1fr"
         self.runs.has_strip = not both  # the pane below says it all
+        if pane is not None:
+            pane.display = both or is_in_run
+            pane.set_class(both, "-below")
 
     def _list_height(self) -> int:
         """Return the lines of the list beside a run: no more than it has use for."""
@@ -161,7 +163,11 @@ class MainScreen(Screen[None]):
     def _arrange(self) -> None:
         """Lay out anew, and show what is now seen."""
         self._lay_out()
-        self.call_after_refresh(self.show_runs, self._snapshots, self._now)
+        self.call_after_refresh(self._show_again)
+
+    def _show_again(self) -> None:
+        if self._now:
+            self.show_runs(self._snapshots, self._now, self._waiting_for)
 
     def on_resize(self) -> None:
         """Lay out for the new size."""
@@ -183,7 +189,8 @@ class MainScreen(Screen[None]):
         if tab is not None:
             self.run_pane.open_tab(tab)
         self._lay_out()
-        self.call_after_refresh(self._enter)
+        self._enter()
+        self.call_after_refresh(self._enter)  # its size is known only now, if it was not seen before
 
     async def _mount_and_open(self, path: Path, tab: str | None) -> None:
         await self.mount_run_pane()
@@ -199,9 +206,9 @@ class MainScreen(Screen[None]):
         """Go back to the list."""
         self.opened, self.is_zoomed = None, False
         self._lay_out()
-        self.runs.show_runs(self._snapshots, self._now)
         self.runs.focus_list()
-        self.call_after_refresh(self.show_runs, self._snapshots, self._now)
+        self._show_again()
+        self.call_after_refresh(self._show_again)
 
     @on(RunOpened)
     def _on_run_opened(self, message: RunOpened) -> None:
