@@ -114,7 +114,8 @@ def _metrics(run: Run, rows: Sequence[Epoch], places: Sequence[Place]) -> list[C
 
 
 def _rest(rows: Sequence[Epoch]) -> list[Column]:
-    times = [row.seconds if row.seconds and row.seconds >= 1 else None for row in rows]
+    is_told = any(row.seconds and row.seconds >= 1 for row in rows)
+    times = [row.seconds if is_told else None for row in rows]
     return [
         Column("lr", [row.lr for row in rows], word=lambda v: "-" if v is None else f"{v:.3g}", has_arrows=False),
         Column("time", times, word=lambda v: "-" if v is None else duration(v), has_arrows=False),

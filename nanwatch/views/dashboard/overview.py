@@ -13,7 +13,15 @@ from nanwatch.views.dashboard.overview_figures import more_rows, progress_rows, 
 from nanwatch.views.dashboard.overview_measured import loss_rows, metric_rows
 from nanwatch.views.dashboard.overview_rows import Figures, Row, label_cells, lines_of
 from nanwatch.views.dashboard.overview_signs import signs_of
-from nanwatch.views.dashboard.overview_standing import live, place_of_trouble, reading_lines, verdict_lines
+from nanwatch.views.dashboard.overview_standing import (
+    is_empty,
+    is_unread,
+    live,
+    place_of_trouble,
+    reading_lines,
+    verdict_lines,
+)
+from nanwatch.views.dashboard.overview_tail import LEAST, LastLines, Tail, last_lines, tail_lines
 from nanwatch.views.dashboard.panel import Key, glyphs_of
 from nanwatch.views.epochs import table_lines
 from nanwatch.views.page import Line, Page, Span
@@ -35,11 +43,12 @@ def overview_lines(
     page = Page(max(1, width), glyphs_of(is_ascii))
     parts = [reading_lines(snapshot, page)]
     view = live(snapshot, now)
-    if view is not None:
+    if view is not None and not is_empty(snapshot):
         about = "~" if snapshot.is_estimate else ""
-        parts.append(verdict_lines(view, page, about))
+        is_early = is_unread(snapshot)
+        parts.append(verdict_lines(view, page, about, is_early))
         signs = signs_of(is_ascii)
-        figures = Figures(view, snapshot.curves, now, page, signs, about, snapshot.size)
+        figures = Figures(view, snapshot.curves, now, page, signs, about, snapshot.size, is_early)
         parts += _two_columns(figures) if width >= WIDE else _one_column(figures)
     return [page.bound(line) for line in _spaced([part for part in parts if part], height)]
 
@@ -102,15 +111,22 @@ def as_text(lines: list[Line]) -> str:
 
 
 class OverviewPanel(LinesView):
-    """The overview of one run."""
+    """The overview of one run, and where there is room below it, the last lines of its log."""
 
     KEYS = (Key("enter", "log at the trouble"), Key("y", "copy"))
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "copy", "Copy", show=False)]
 
-    def __init__(self, *, is_ascii: bool = False, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(
+        self,
+        *,
+        is_ascii: bool = False,
+        last_lines: LastLines = last_lines,
+        id: str | None = None,  # noqa: A002 - Textual's name
+    ) -> None:
         super().__init__(id=id)
         self._is_ascii = is_ascii
+        self._tail = Tail(last_lines)
         self._shown: tuple[Snapshot, float] | None = None
 
     def show_run(self, snapshot: Snapshot, now: float) -> None:
@@ -131,7 +147,14 @@ class OverviewPanel(LinesView):
             lines = overview_lines(*self._shown, width, height, self._is_ascii)
             if len(lines) > height:  # the scrollbar takes a cell
                 lines = overview_lines(*self._shown, width - 1, None, self._is_ascii)
-            self.show_lines(lines)
+            self.show_lines([*lines, *self._tail_lines(height - len(lines))])
+
+    def _tail_lines(self, room: int) -> list[Line]:
+        """Return the log's last lines for the *room* that is left; none where the panel is as high as its lines."""
+        if self._shown is None or room < LEAST or (self.styles.height is not None and self.styles.height.is_auto):
+            return []
+        page = Page(self.size.width, glyphs_of(self._is_ascii))
+        return tail_lines(self._tail.lines(*self._shown), page, room)
 
     def action_choose(self) -> None:
         """Show the log where it tells what is wrong, else its end."""

@@ -11,7 +11,7 @@ from nanwatch.rules.words import loss_row
 from nanwatch.views.block import epoch_of, training_time
 from nanwatch.views.dashboard.overview_rows import Figures, Row, mark_of, one, spark_of
 from nanwatch.views.dashboard.overview_signs import Signs, bar, size
-from nanwatch.views.dashboard.overview_standing import process_text, silence_text
+from nanwatch.views.dashboard.overview_standing import is_silent, process_text, silence_text
 from nanwatch.views.page import Role, Span
 from nanwatch.views.words import clean, duration, moment, number, pad, percent, speed, whole_percent
 
@@ -51,16 +51,20 @@ def _bar(text: str, widest: int, share: float | None, end: str, cells: int, sign
 
 
 def _end(figures: Figures) -> str:
-    """Return `ETA 1d19h, Sun 09:20` of a run that goes on."""
-    left = eta_of(figures.run) if figures.view.status == "running" else None
+    """Return `ETA 1d19h, Sun 09:20` of a run that goes on; of one that is silent, when it was due."""
+    view = figures.view
+    left = eta_of(figures.run) if view.status == "running" else None
     if left is None or not math.isfinite(left):
         return ""
+    if is_silent(view) and view.silence is not None:
+        due = figures.now - view.silence + left
+        return f"was due at {moment(due, figures.now)}" if due < figures.now else "ETA -"
     return f"ETA {duration(left)}, {moment(figures.now + left, figures.now)}"
 
 
 def _epoch_end(figures: Figures) -> str:
     run = figures.run
-    if figures.view.status != "running" or not (run.batches and run.rate):
+    if figures.view.status != "running" or is_silent(figures.view) or not (run.batches and run.rate):
         return ""
     left = max(0, run.batches - (run.batch or 0)) / run.rate
     return f"{duration(left)} left in epoch" if math.isfinite(left) else ""
@@ -71,7 +75,8 @@ def speed_row(figures: Figures) -> Row:
     run, items = figures.run, []
     pace = speed(run.rate)
     if pace is not None:
-        items.append(one(pace if figures.view.status == "running" else f"last {pace}"))
+        is_now = figures.view.status == "running" and not is_silent(figures.view)
+        items.append(one(pace if is_now else f"last {pace}"))
     usual = [1 / stretch.seconds for stretch in run.stretches if stretch.seconds > 0]
     if len(usual) >= 3 and (median := speed(statistics.median(usual))) is not None:
         items.append(one(f"median {median}", "quiet"))
@@ -94,7 +99,7 @@ def trouble_rows(figures: Figures) -> list[Row]:
         unit = "step" if run.epoch is None else "batch"
         onset = "" if row is None or row.nan_onset is None else f" since {unit} {row.nan_onset:,}"
         here = 0 if row is None else row.nan_batches
-        items = _counted(row, here, run.nan_batches, onset, about, "critical")
+        items = _counted(row, here, run.nan_batches, onset, about, "critical", figures.is_early)
         rows.append(Row("NaN", items, mark_of(figures.view, "nan_burst", "nan_loss")))
     if run.grad_skips:
         here = 0 if row is None else row.grad_skips
@@ -105,9 +110,11 @@ def trouble_rows(figures: Figures) -> list[Row]:
     return rows
 
 
-def _counted(row: Epoch | None, here: int, total: int, more: str, about: str, role: Role) -> list[list[Span]]:
+def _counted(
+    row: Epoch | None, here: int, total: int, more: str, about: str, role: Role, is_early: bool = False
+) -> list[list[Span]]:
     if not total:
-        return [one(f"{about}none")]
+        return [one(f"{about}none{' so far' if is_early else ''}")]
     if row is None or row.epoch < 0:
         return [one(f"{about}{total:,} in the run{more}", role)]
     now = f"{about}{here:,} in epoch {row.epoch}{more}" if here else f"none in epoch {row.epoch}"

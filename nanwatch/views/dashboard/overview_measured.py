@@ -18,12 +18,17 @@ _MOST_LOSSES, _MOST_METRICS = 12, 8
 def loss_rows(figures: Figures) -> list[Row]:
     """Return each loss: its value, the last finite one where it is none, and what it was."""
     run = figures.run
-    row = run.current
-    values = run.losses if row is None or not row.losses else losses_of(row)
+    values = losses_shown(run)
     rows = [Row(name, _loss(figures, name, value)) for name, value in list(values.items())[:_MOST_LOSSES]]
     if len(values) > _MOST_LOSSES:
         rows.append(Row("", [one(f"and {len(values) - _MOST_LOSSES} more losses: key 2 draws them", "quiet")]))
     return rows
+
+
+def losses_shown(run: Run) -> dict[str, float]:
+    """Return the losses that have a row of their own: of the epoch in progress, or else of the run."""
+    row = run.current
+    return run.losses if row is None or not row.losses else losses_of(row)
 
 
 def _loss(figures: Figures, name: str, value: float) -> list[list[Span]]:
@@ -53,7 +58,9 @@ def metric_rows(figures: Figures) -> list[Row]:
     run, rows = figures.run, list[Row]()
     primary = run.primary_metric
     if primary is not None and run.evaluations:
-        rows.append(Row(primary, _primary(figures), mark_of(figures.view, "metric_collapse", "metric_decline")))
+        is_twice = primary in losses_shown(run)
+        label = f"{primary}, {'epoch' if run.epoch is not None else 'eval'}" if is_twice else primary
+        rows.append(Row(label, _primary(figures), mark_of(figures.view, "metric_collapse", "metric_decline")))
     names = [n for n in run.metrics if role_of(n) in ("loss", "metric") and n != primary and n not in run.losses]
     others = []
     for name in names[:_MOST_METRICS]:

@@ -24,7 +24,7 @@ _GAP = 2
 class Figures(NamedTuple):
     """What the rows are made from: the run as it is at `now`; `about` stands before counts that are only a part.
 
-    `whole` is the log's size in bytes.
+    `whole` is the log's size in bytes; `is_early` tells that only its beginning was read.
     """
 
     view: RunView
@@ -34,6 +34,7 @@ class Figures(NamedTuple):
     signs: Signs
     about: str
     whole: int
+    is_early: bool = False
 
     @property
     def run(self) -> Run:

@@ -8,13 +8,17 @@ from dataclasses import replace
 from nanwatch.model.run import Run
 from nanwatch.model.snapshot import RunView, Snapshot
 from nanwatch.views.block import MARKS, training_time
+from nanwatch.views.dashboard.alerts_list import reasons_of
 from nanwatch.views.dashboard.overview_signs import size
-from nanwatch.views.health import explain, firing, health, kept_quiet, position, sentence
+from nanwatch.views.health import Health, explain, firing, health, kept_quiet, position, sentence
 from nanwatch.views.page import Line, Page, Role, Span
 from nanwatch.views.reasons import alert_text
-from nanwatch.views.words import age, clean, duration, number, plural, whole_percent
+from nanwatch.views.words import ASCII, age, clean, duration, number, plural, whole_percent
 
 _KEPT = "last values kept"
+_ALL_WELL = ("no trouble", "no NaN")
+_SILENT_S, _SILENT_GAPS = 60.0, 3.0
+"""A silence of more seconds, and of more of the usual gaps, is no pace at which anything would end."""
 
 
 def live(snapshot: Snapshot, now: float) -> RunView | None:
@@ -33,15 +37,34 @@ def reading_lines(snapshot: Snapshot, page: Page) -> list[Line]:
         if snapshot.view is not None and _KEPT not in text:
             text += f"; {_KEPT}"
         lines += page.prose(text, "warning", mark=Span("!", "warning"), indent=1)
+    elif is_empty(snapshot):
+        lines += page.prose("empty so far: nothing was written to this log yet", "running", indent=1)
     elif snapshot.view is None:
         lines += page.prose(f"reading{page.glyphs.more}", "running", indent=1)
     if snapshot.is_history and snapshot.size:
         share = min(1.0, snapshot.read / snapshot.size)
-        text = f"history {whole_percent(share)} ({_of(snapshot.read, snapshot.size)})"
+        text = "" if snapshot.is_estimate else "reading: "
+        text += f"history {whole_percent(share)} ({_of(snapshot.read, snapshot.size)})"
         lines += page.prose(text, "running", indent=1)
     if snapshot.is_estimate and snapshot.view is not None:
         lines += page.prose("only the log's end was read so far: ~ is what that end shows", "running", indent=1)
     return lines
+
+
+def is_empty(snapshot: Snapshot) -> bool:
+    """Tell whether the log is known to be there, and to hold nothing."""
+    is_unknown = snapshot.view is None or snapshot.view.status == "unknown"
+    return is_unknown and not snapshot.size and snapshot.grew_at is not None and str(snapshot.path) != "-"
+
+
+def is_unread(snapshot: Snapshot) -> bool:
+    """Tell whether what is known of the log is but its beginning: that all is well there says nothing of today."""
+    return snapshot.is_history and not snapshot.is_estimate
+
+
+def is_silent(view: RunView) -> bool:
+    """Tell whether the log has been silent for so long that its last pace is no forecast."""
+    return view.silence is not None and view.silence > max(_SILENT_S, _SILENT_GAPS * view.run.longest_silence)
 
 
 def _of(read: int, whole: int) -> str:
@@ -50,21 +73,33 @@ def _of(read: int, whole: int) -> str:
     return f"{done.partition(' ')[0] if done[-1] == total[-1] else done} of {total}"
 
 
-def verdict_lines(view: RunView, page: Page, about: str) -> list[Line]:
-    """Return how the run is: a letter and a sentence; then what makes it so. *about* marks what is a guess."""
+def verdict_lines(view: RunView, page: Page, about: str, is_early: bool = False) -> list[Line]:
+    """Return how the run is: a letter and a sentence; then what makes it so.
+
+    *about* marks what is a guess. *is_early* tells that only the log's beginning was read: no word of being well.
+    """
     worst = health(view)
     role: Role = "critical" if worst == "critical" else "warning" if worst == "warning" else ""
-    text = sentence(view) or position(view.run) or view.status
-    lines = page.prose(f"{about}{text}", role or "title", mark=MARKS[worst], indent=1)
+    text = sentence(view)
+    if is_early:
+        text = "; ".join(part for part in text.split("; ") if not part.startswith(_ALL_WELL))
+    text = text or position(view.run) or view.status
+    lines = page.prose(f"{about}{text}", role or "title", mark=_mark(worst, page, is_early), indent=1)
     for told in _states(view):
         lines += page.prose(told.text, told.role, indent=3)
     return lines + _failure(view, page) + _alerts(view, page)
 
 
+def _mark(worst: Health, page: Page, is_early: bool) -> Span:
+    if worst != "ok":
+        return MARKS[worst]
+    return Span(" " if is_early else "." if page.glyphs == ASCII else "·")
+
+
 def _states(view: RunView) -> Iterator[Span]:
     run = view.run
     if view.status == "stalled":
-        yield Span(_rhythm(run), "warning")
+        yield Span(f"{_rhythm(run)}{process_text(run) or 'which process writes it is not known'}", "warning")
     if view.status == "unknown":
         yield Span("key 5 shows the log itself; it is read on, and understood as soon as something can be")
         if "nanwatch explain" not in sentence(view):
@@ -74,11 +109,14 @@ def _states(view: RunView) -> Iterator[Span]:
 
 
 def _rhythm(run: Run) -> str:
-    gap = f"at most {duration(run.longest_silence)}" if run.longest_silence >= 1 else "less than 1s"
-    usual = f"usual gap {gap if run.longest_silence > 0 else 'not known'}"
+    """Return `usual gap at most 1m, once 5m and then it went on; `, as far as it is known."""
+    parts = []
+    if run.longest_silence > 0:
+        gap = f"at most {duration(run.longest_silence)}" if run.longest_silence >= 1 else "less than 1s"
+        parts.append(f"usual gap {gap}")
     if run.longest_pause > run.longest_silence:
-        usual += f", once {duration(run.longest_pause)} and then it went on"
-    return f"{usual}; {process_text(run) or 'which process writes it is not known'}"
+        parts.append(f"once {duration(run.longest_pause)} and then it went on")
+    return f"{', '.join(parts)}; " if parts else ""
 
 
 def process_text(run: Run) -> str:
@@ -135,7 +173,7 @@ def _alerts(view: RunView, page: Page) -> list[Line]:
         mark = Span("X", "critical") if is_critical else Span("!", "warning")
         lines += page.prose(f"{clean(alert.rule)}: {alert_text(view, alert)}", mark=mark, indent=1)
     for alert in kept_quiet(view):
-        text = f"{clean(alert.rule)}: {clean(alert.message)} ({clean('; '.join(alert.suppressed))})"
+        text = f"{clean(alert.rule)}: {clean(alert.message)} ({'; '.join(reasons_of(alert))})"
         lines += page.prose(text, "quiet", mark=Span("z", "quiet"), indent=1)
     return lines
 

@@ -84,7 +84,7 @@ class RunPane(Vertical):
     @on(LogPanel.Back)
     def _on_log_left(self, message: LogPanel.Back) -> None:
         message.stop()
-        before, self._came_from = self._came_from, None
+        before, self._came_from = self._came_from if message.jumped else None, None
         if before is None:
             self.post_message(BackWanted())
         else:

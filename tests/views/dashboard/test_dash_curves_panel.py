@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+import pytest
 from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
@@ -13,7 +14,7 @@ from textual.pilot import Pilot
 
 from nanwatch.model.run import Run
 from nanwatch.model.snapshot import Snapshot
-from nanwatch.views.dashboard.curves.grid import choices, lines_of, shape_of
+from nanwatch.views.dashboard.curves.grid import choices, lines_of, shape_of, spot_at
 from nanwatch.views.dashboard.curves.panel import CurvesPanel
 from nanwatch.views.dashboard.curves.view import CurvesView
 from nanwatch.views.dashboard.messages import BackWanted, CopyWanted, LogWanted
@@ -284,16 +285,15 @@ def test_the_wheel_zooms_a_big_chart_about_the_pointer() -> None:
 
     async def steps(pilot: Pilot[None], app: PanelApp) -> None:
         view = app.panel.view
-        place = app.panel._place_at(40, 6)
-        assert place is not None
-        before = app.panel._axis_at(place, 40)
+        before = spot_at(view, 40, 6, *app.panel.size)
         assert before is not None
+        assert before.x is not None
         wheel(app.panel, events.MouseScrollUp, 40, 6)
         await pilot.pause()
         assert view.zoom is not None
-        after = app.panel._axis_at(place, 40)
+        after = spot_at(view, 40, 6, *app.panel.size)
         assert after is not None
-        assert abs(after - before) < 0.05
+        assert after.x == pytest.approx(before.x, abs=0.05)
         assert view.cursor is None
         assert app.rows[0].startswith("box_loss")
         wheel(app.panel, events.MouseScrollDown, 40, 6)

@@ -132,6 +132,29 @@ def test_several_series_have_letters_not_only_colours() -> None:
         assert any("C" in row for row in rows)
 
 
+def test_a_constant_lies_in_the_middle_and_has_the_only_label() -> None:
+    """What never changes has no range: its own value is all that the axis says, also where it is logarithmic."""
+    for value, label in ((0.0, "0"), (0.25, "0.25"), (-3.0, "-3")):
+        for is_log in (False, True):
+            rows = text(draw(chart([value] * 20, is_log=is_log), 40, 12))[1:-2]
+            labelled = [n for n, row in enumerate(rows) if "┤" in row]
+            assert labelled == [4]
+            assert rows[4].startswith(f"{label}┤")
+            assert set(rows[4][len(label) + 1 :]) - {" "}
+            assert not any(set(row[len(label) + 1 :]) - {" "} for n, row in enumerate(rows) if n != 4)
+
+
+def test_nan_of_several_series_are_counted_apart() -> None:
+    """Each series has its own row of NaN with its letter; where there is no room, a common one has no sum."""
+    values = [1.0, 2, NAN, NAN, NAN, 3, *[1.0] * 20]
+    more = [2.0, 1, NAN, NAN, *[1.0] * 22]
+    several = Chart("loss", [line_of(values), line_of(more)], Axis(0, 26))
+    rows = text(draw(several, 40, 11))
+    assert [row for row in rows if " NaN│" in row] == ["A NaN│  ××××3", "B NaN│  ×××2"]
+    rows = text(draw(several, 40, 8))
+    assert [row for row in rows if "NaN│" in row] == ["  NaN│  ××××"]
+
+
 def test_what_was_done_to_a_curve_is_said_on_it() -> None:
     """Logarithm, mean and clipping are told in the title; so is a logarithm that cannot be."""
     spiky = chart([1.0] * 200 + [1e9], is_log=True, smoothing=1, is_clipped=True)

@@ -145,6 +145,15 @@ def test_columns_that_do_not_fit_are_reached() -> None:
     assert "columns 1-3 of 6, more with >" in told
 
 
+def test_time_of_a_short_epoch_is_told_as_in_the_overview() -> None:
+    """Where an epoch took a second or more, a shorter one took `0s`; where none did, there is no column of times."""
+    table = {n: Epoch(n, done=True, seconds=seconds) for n, seconds in ((1, 0.4), (2, 62.0), (3, None))}
+    for known, told in ((table, ["0s", "1m", "-"]), ({1: table[1]}, None)):
+        _, columns, _ = table_of(hand_made(table=known))
+        found = next((column for column in columns if column.name == "time"), None)
+        assert (None if found is None else [found.word(value) for value in found.values]) == told
+
+
 @pytest.mark.parametrize("log", LOGS, ids=lambda path: path.stem)
 def test_every_capture_fits_its_screen(log: Path) -> None:
     """Whatever the log and the width, no line is longer than the screen, and each is printable."""
@@ -334,7 +343,7 @@ def test_states_are_told() -> None:
         shown = snapshot(long_run(), size=100, read=38, is_history=True)
         app.panel.show_run(shown, NOW)  # type: ignore[attr-defined]
         await pilot.pause()
-        assert " history 38 % (38 of 100 B)" in screen(app)
+        assert " reading: history 38 % (38 of 100 B)" in screen(app)
         await pilot.press("j", "j")
         app.panel.show_run(replace(shown, path=Path("/other")), NOW)  # type: ignore[attr-defined]
         assert at(app) == "40"

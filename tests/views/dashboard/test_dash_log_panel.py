@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from textual.app import ComposeResult
+from textual.events import Key
 from textual.message import Message
 from textual.pilot import Pilot
 
+from nanwatch.views.dashboard.log import search
 from nanwatch.views.dashboard.log.desk import Desk
 from nanwatch.views.dashboard.log.panel import LogPanel
 from nanwatch.views.dashboard.themes import ThemedApp
@@ -58,6 +60,11 @@ class Stage:
         """What stands on the screen."""
         strips = self.app.screen._compositor.render_strips()
         return ["".join(segment.text for segment in strip) for strip in strips]
+
+    @property
+    def backs(self) -> list[bool]:
+        """Whether one had come by a jump, each time one left."""
+        return [told.jumped for told in self.app.told if isinstance(told, LogPanel.Back)]
 
     @property
     def cursor(self) -> str:
@@ -124,13 +131,12 @@ def test_opens_at_the_end_and_follows(log: Path) -> None:
     async def story(stage: Stage) -> None:
         assert "FOLLOW" in stage.lines[0]
         assert "line 200 of 200" in stage.lines[0]
-        assert "step 199" in stage.lines[22]
-        assert "200 step 199" in stage.lines[22]
+        assert "200 step 199" in stage.lines[23]
         with stage.path.open("a") as out:
             out.write("step 200 new\n")
         stage.panel.poll()
         await stage.settle()
-        assert "step 200 new" in stage.lines[22]
+        assert "step 200 new" in stage.lines[23]
 
     play(log, story)
 
@@ -142,10 +148,10 @@ def test_opens_at_the_end_and_follows(log: Path) -> None:
         (["up", "k"], "step 197"),
         (["g"], "step 0 "),
         (["home", "j", "down"], "step 2 "),
-        (["g", "ctrl+d"], "step 11 "),
-        (["g", "pagedown"], "step 22 "),
-        (["ctrl+u"], "step 188"),
-        (["pageup"], "step 177"),
+        (["g", "ctrl+d"], "step 12 "),
+        (["g", "pagedown"], "step 23 "),
+        (["ctrl+u"], "step 187"),
+        (["pageup"], "step 176"),
         (["g", "G"], "step 199"),
         (["g", "end"], "step 199"),
         (["g", "f"], "step 199"),
@@ -317,9 +323,9 @@ def test_only_warnings_and_nan(log: Path) -> None:
             "step 199",
         ]
         assert [line[1] for line in stage.lines[1:6]] == ["!", "!", "!", "×", "!"]
-        assert "only warnings and NaN" in stage.lines[0]
+        assert "only warnings and NaN: 5 hits" in stage.lines[23]
         await stage.press("exclamation_mark")
-        assert len(stage.desk.view.rows) == 22
+        assert len(stage.desk.view.rows) == 23
 
     play(log, story)
 
@@ -334,7 +340,7 @@ def test_filter_by_pattern(log: Path) -> None:
         await stage.press("j", "j")
         assert stage.cursor.startswith("step 153")
         await stage.press("escape")
-        assert len(stage.desk.view.rows) == 22
+        assert len(stage.desk.view.rows) == 23
         assert stage.cursor.startswith("step 153")
 
     play(log, story)
@@ -447,7 +453,7 @@ def test_no_such_place(log: Path, place: str) -> None:
 
 
 def test_jump_puts_the_row_a_third_down(log: Path) -> None:
-    """A jump from elsewhere shows the row a third down the screen, and Esc comes back to following."""
+    """A jump from elsewhere shows the row a third down the screen; Esc leaves, and the log is followed again."""
 
     async def story(stage: Stage) -> None:
         stage.panel.jump(LINES.index("step 100 ") + 3)
@@ -456,8 +462,9 @@ def test_jump_puts_the_row_a_third_down(log: Path) -> None:
         assert stage.cursor.startswith("step 100 ")
         await stage.press("escape")
         assert "FOLLOW" in stage.lines[0]
+        assert stage.backs == [True]
         await stage.press("escape")
-        assert isinstance(stage.app.told[-1], LogPanel.Back)
+        assert stage.backs == [True, False]
 
     play(log, story)
 
@@ -535,9 +542,9 @@ def test_mouse(log: Path) -> None:
     async def story(stage: Stage) -> None:
         await stage.pilot._post_mouse_events([_scroll_up()], stage.panel, offset=(5, 5))
         await stage.settle()
-        assert stage.top.startswith("step 175")
+        assert stage.top.startswith("step 174")
         await stage.pilot.click(stage.panel, offset=(10, 2))
-        assert stage.cursor.startswith("step 176")
+        assert stage.cursor.startswith("step 175")
         await stage.pilot.mouse_down(stage.panel, offset=(79, 1))
         await stage.pilot.mouse_up(stage.panel, offset=(79, 1))
         assert stage.top.startswith("step 0 ")
@@ -607,7 +614,7 @@ def test_rotated_log(log: Path) -> None:
         stage.panel.poll()
         await stage.settle()
         assert "file gone" in stage.lines[0]
-        assert "step 199" in stage.lines[22]
+        assert "step 199" in stage.lines[23]
         stage.path.write_text("new file\n")
         stage.panel.poll()
         await stage.settle()
@@ -655,5 +662,154 @@ def test_ascii_signs(log: Path) -> None:
             panel.show_log(log, [(0, "critical")])
             await pilot.pause()
             assert all(panel.render_line(y).text.isascii() for y in range(24))
+
+    asyncio.run(main())
+
+
+# -- coming from elsewhere
+
+
+def test_esc_takes_back_own_ways_before_it_leaves(log: Path) -> None:
+    """After a jump from elsewhere, Esc undoes what one did in the log since, and nothing of earlier visits."""
+
+    async def story(stage: Stage) -> None:
+        await stage.press("g", "w", "w")
+        await stage.type("ampersand", "step")
+        stage.panel.jump(LINES.index("step 100 "))
+        await stage.press("escape")
+        assert stage.backs == [True]
+        stage.panel.jump(LINES.index("step 100 "))
+        await stage.press("j", "slash", "escape")
+        await stage.type("slash", "step 150")
+        await stage.press("escape")
+        assert stage.cursor.startswith("step 101 ")
+        await stage.press("escape")
+        assert stage.desk.search is None
+        assert stage.backs == [True]
+        await stage.press("escape")
+        assert stage.backs == [True, True]
+
+    play(log, story)
+
+
+def test_every_redraw_ends_with_what_asked_for_it(log: Path) -> None:
+    """What was drawn over is shown for the jump alone: the next jump, or following, shows rows as a terminal does."""
+    data = b"start\n\r10% loss nan\r50% loss 0.7\r100% loss 0.5\nend\n"
+
+    async def story(stage: Stage) -> None:
+        stage.panel.jump(data.index(b"10%"))
+        assert stage.desk.view.every_redraw
+        stage.panel.jump(data.index(b"end"))
+        assert not stage.desk.view.every_redraw
+        stage.panel.jump(data.index(b"50%"))
+        await stage.press("G")
+        assert not stage.desk.view.every_redraw
+
+    play(log, story, data=data)
+
+
+def test_a_finished_run_is_no_trouble(log: Path) -> None:
+    """An alert that only tells that a run finished leads to its row, which bears no sign."""
+
+    async def story(stage: Stage) -> None:
+        await stage.press("g", "e")
+        assert stage.cursor.startswith("step 60 ")
+        line = next(line for line in stage.lines if "step 60 " in line)
+        assert line.startswith("›  ")
+
+    play(log, story, [(LINES.index("step 60 "), "info")])
+
+
+# -- what is typed, and what is told
+
+
+@pytest.mark.parametrize("keys", [("slash", *"warning", "enter", "n"), ("slash", *"warx", "backspace", "enter", "n")])
+def test_keys_that_come_together_act_in_their_order(log: Path, keys: tuple[str, ...]) -> None:
+    """Keys of one packet are typed, entered and obeyed one after the other."""
+
+    async def story(stage: Stage) -> None:
+        await stage.press("g")
+        for key in keys:
+            stage.app.post_message(Key(key, key if len(key) == 1 else None))
+        await stage.settle()
+        await stage.settle()
+        assert stage.cursor.startswith("WARNING step 57 ")
+        for key in ("j", "enter"):
+            stage.app.post_message(Key(key, None))
+        await stage.settle()
+        assert stage.panel.sheet is not None
+        assert stage.panel.sheet.text.startswith("step 58 ")
+
+    play(log, story)
+
+
+def test_the_bottom_line_is_there_only_for_news(log: Path) -> None:
+    """Without anything to tell, the last row is the log's; a search takes it, and gives it back."""
+
+    async def story(stage: Stage) -> None:
+        assert "step 199" in stage.lines[23]
+        await stage.type("slash", "step 19")
+        assert "/step 19" in stage.lines[23]
+        await stage.press("escape", "escape")
+        assert "step 199" in stage.lines[23]
+
+    play(log, story)
+
+
+def test_a_cut_line_bears_a_mark(log: Path) -> None:
+    """Where a row goes on beyond the screen, a sign says so, and of very long lines how much there is."""
+
+    async def story(stage: Stage) -> None:
+        assert stage.lines[1][77:79] == "x…"
+        assert stage.lines[2][:79].endswith("…+999,937")
+        assert "…" not in stage.lines[3]
+        await stage.press("l")
+        assert stage.lines[1][7] == "…"
+        assert stage.lines[2][7] == "…"
+
+    play(log, story, data=b"loss=0.503" + b"x" * 100 + b"\n" + b"y" * 1_000_000 + b"\nshort\n")
+
+
+def test_a_filter_at_its_limit_says_so(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that keeps no more hits says how many it keeps."""
+    monkeypatch.setattr(search, "MOST_HITS", 50)
+
+    async def story(stage: Stage) -> None:
+        await stage.type("ampersand", "step")
+        assert "no more than" in stage.lines[23]
+
+    play(log, story)
+
+
+def test_go_to_a_time(log: Path) -> None:
+    """`:` with a time goes to the first line of that time or later."""
+    data = "".join(
+        f"2026-01-02 {n // 60:02}:{n % 60:02}:30 line {n}\n" + "no time here\n" * (n % 3) for n in range(1440)
+    ).encode()
+
+    async def story(stage: Stage) -> None:
+        for time, line in (("14:01", 841), ("14:01:31", 842), ("0:00", 0), ("23:59:30", 1439)):
+            await stage.type("colon", time)
+            assert stage.cursor.endswith(f"line {line}")
+        await stage.type("colon", "23:59:31")
+        assert "no line holds 23:59:31" in stage.lines[23]
+
+    play(log, story, data=data)
+
+
+def test_a_thread_that_never_starts_leaks_nothing(log: Path) -> None:
+    """Work that is cancelled before it begins leaves no descriptor open."""
+    log.write_text(LINES)
+
+    async def main() -> None:
+        async with LogApp().run_test(size=(80, 24)) as pilot:
+            panel = pilot.app.query_one(LogPanel)
+            before = len(list(Path("/proc/self/fd").iterdir()))
+            for _ in range(5):
+                panel.show_log(log)
+                panel.show_log(None)
+            await pilot.pause()
+            await pilot.app.workers.wait_for_complete()
+            assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
     asyncio.run(main())

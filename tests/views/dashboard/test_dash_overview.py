@@ -30,6 +30,7 @@ from nanwatch.runs.status import status_of
 from nanwatch.views.dashboard.messages import CopyWanted, LogWanted
 from nanwatch.views.dashboard.overview import OverviewPanel, overview_lines
 from nanwatch.views.dashboard.overview_signs import bar, sampled, signs_of, size, spark
+from nanwatch.views.dashboard.overview_tail import Tail, last_lines
 from nanwatch.views.dashboard.themes import DARK, ThemedApp
 from nanwatch.views.page import Line
 
@@ -173,7 +174,7 @@ def test_healthy_run_is_told_in_one_look() -> None:
     """A run without trouble: a calm sentence, bars, figures with their arrows, the last epochs."""
     lines = texts(overview_lines(snapshot(hand_made()), NOW, 80))
     assert lines == [
-        " . IoU is 0.6, best 0.64 at epoch 2; no NaN, no step skipped",
+        " · IoU is 0.6, best 0.64 at epoch 2; no NaN, no step skipped",
         "   epoch    3/10    " + "▓" * 8 + "░" * 27 + "  25 %  ETA 6m, 14:09",
         "   batch    50/100  " + "▓" * 17 + "░" * 18 + "  50 %  25s left in epoch",
         "   speed    2 it/s  6m of training",
@@ -239,9 +240,67 @@ def test_history_and_estimate_are_told() -> None:
     assert lines[:3] == [
         " history 38 % (1.22 of 3.2 G)",
         " only the log's end was read so far: ~ is what that end shows",
-        " . ~IoU is 0.6, best 0.64 at epoch 2; no NaN, no step skipped",
+        " · ~IoU is 0.6, best 0.64 at epoch 2; no NaN, no step skipped",
     ]
     assert "   NaN      ~none" in lines
+
+
+def test_beginning_of_a_log_is_no_verdict() -> None:
+    """While a log is read from its beginning, nothing is said to be well; what is wrong is said."""
+    shown = snapshot(hand_made(), size=100, read=38, is_history=True)
+    lines = texts(overview_lines(shown, NOW, 80))
+    assert lines[:2] == [" reading: history 38 % (38 of 100 B)", "   IoU is 0.6, best 0.64 at epoch 2"]
+    assert "   NaN      none so far" in lines
+    calm = hand_made(metrics={}, evaluations=[], primary_metric=None, best=None)
+    assert texts(overview_lines(replace(shown, view=calm), NOW, 80))[1] == "   at 50 % of epoch 3"
+    lines = texts(overview_lines(snapshot(yolo(), size=100, read=38, is_history=True), NOW, 80))
+    assert lines[1].startswith(" X NaN since batch 32")
+
+
+def test_empty_log_is_called_empty() -> None:
+    """A log to which nothing was written yet is no log that is being read, and none that is not understood."""
+    told = [" empty so far: nothing was written to this log yet"]
+    for view in (None, RunView(Run("x", "x.log"), [], "unknown", 5.0)):
+        shown = Snapshot(Path("/logs/x.log"), view, grew_at=NOW - 5, is_history=view is None)
+        assert texts(overview_lines(shown, NOW, 80)) == told
+    assert texts(overview_lines(Snapshot(Path("-"), grew_at=NOW), NOW, 80)) == [" reading…"]
+
+
+def test_silent_log_has_no_forecast() -> None:
+    """After a minute and several of the usual gaps without output, the last pace foretells nothing."""
+
+    def shown(silence: float, **fields: Any) -> str:
+        view = replace(hand_made(**fields), silence=silence)
+        return "\n".join(texts(overview_lines(snapshot(view), NOW, 80)))
+
+    assert "ETA 6m, 14:09" in shown(59.0)
+    assert "ETA 6m, 14:09" in shown(100.0, longest_silence=40.0)
+    silent = shown(130.0, longest_silence=40.0)
+    assert "ETA -" in silent
+    assert "left in epoch" not in silent
+    assert "last 2 it/s" in silent
+    assert "was due at 13:57" in shown(720.0)
+
+
+def test_rhythm_that_is_not_known_is_left_out() -> None:
+    """A stalled run of which nothing tells the usual gap: no word of it."""
+    told = "\n".join(texts(overview_lines(snapshot(hand_made("stalled")), NOW, 80)))
+    assert "usual gap" not in told
+    assert "   which process writes it is not known" in told
+
+
+def test_loss_of_the_batch_and_of_the_epoch_are_told_apart() -> None:
+    """Where the primary metric is a loss that has a row already, its own says of what it is."""
+    lines = texts(overview_lines(snapshot(capture("sklearn/sk_mlp_redirect.log")), NOW, 80))
+    assert any(line.startswith("   loss        0.2910") for line in lines)
+    assert any(line.startswith("   loss, epoch 0.2913 → 0.291") for line in lines)
+
+
+def test_another_alert_that_stands_for_one_is_named_in_words() -> None:
+    """Of what is silenced the reasons are told, without the words of the machinery."""
+    quiet = alert(suppressed=("silenced: until 17:30", "inhibited by nan_burst"))
+    lines = texts(overview_lines(snapshot(hand_made(alerts=[quiet])), NOW, 80))
+    assert " z nan_loss: a message (silenced: until 17:30; told by nan_burst)" in lines
 
 
 def test_problem_keeps_the_last_values() -> None:
@@ -383,7 +442,7 @@ def test_it_can_be_copied() -> None:
         await pilot.press("y")
         (wish,) = app.wishes
         assert isinstance(wish, CopyWanted)
-        assert wish.text.startswith(" . IoU is 0.6, best 0.64 at epoch 2;")
+        assert wish.text.startswith(" · IoU is 0.6, best 0.64 at epoch 2;")
 
     using(OverviewPanel(), snapshot(hand_made()), use, (80, 24))
 
@@ -400,3 +459,62 @@ def test_what_does_not_fit_scrolls() -> None:
         assert screen(app)[0].startswith(" X stuck")
 
     using(OverviewPanel(), snapshot(yolo()), use, (80, 12))
+
+
+# -- the last lines
+
+
+def test_last_lines_are_what_a_terminal_shows(tmp_path: Path) -> None:
+    """A bar has one line, what is hostile is inert, a line whose beginning is not read is left out."""
+    log = tmp_path / "x.log"
+    log.write_bytes(b"one\n\n 10 %|#   |\r 20 %|##  |\n" + HOSTILE.encode() + b"\nlast")
+    found = last_lines(log)
+    assert [found[0], found[1], found[3]] == ["one", " 20 %|##  |", "last"]
+    assert all(line.isprintable() and "\u202e" not in line for line in found)
+    log.write_bytes(b"x" * 9000 + b"\n" + b"y" * 100 + b"\n")
+    assert last_lines(log) == ["y" * 100]
+    log.write_bytes(b"\r".join(b"%4d/9999" % n for n in range(2000)))
+    assert last_lines(log) == ["1999/9999"]
+    log.write_bytes("\ufeffone\ntwo\n".encode("utf-16-le"))
+    assert last_lines(log)[-1] == "two"
+    assert last_lines(tmp_path / "gone") == last_lines(tmp_path) == []
+
+
+def test_last_lines_fill_the_room_that_is_left() -> None:
+    """Below everything else stand the log's last lines, with their signs; fewer than three rows are left blank."""
+    told = [f"line {n}" for n in range(50)] + ["loss nan", "x" * 300]
+
+    async def use(app: PanelApp, pilot: Pilot[None]) -> None:
+        await pilot.pause()
+        lines = screen(app)
+        assert "line 49" in lines[-3]
+        assert lines[-2] == " × loss nan"
+        assert cell_len(lines[-1]) <= 120
+        assert sum(" last lines " in line for line in lines) == 1
+        needed = next(n for n, line in enumerate(lines) if " last lines " in line)
+        for height in (needed, needed + 1):
+            await pilot.resize_terminal(120, height)
+            await pilot.pause()
+            assert not any("last lines" in line for line in screen(app))
+
+    panel = OverviewPanel(last_lines=lambda _: told)
+    using(panel, snapshot(hand_made()), use, (120, 40))
+
+
+def test_last_lines_are_read_when_the_log_has_grown() -> None:
+    """They are read at most twice a second, not while the size is the same, and never of standard input."""
+    read: list[Path] = []
+
+    def last(path: Path) -> list[str]:
+        read.append(path)
+        return [f"{len(read)}"]
+
+    tail = Tail(last)
+    shown = snapshot(hand_made(), size=1)
+    assert tail.lines(shown, NOW) == tail.lines(shown, NOW + 9) == ["1"]
+    assert tail.lines(replace(shown, size=2), NOW + 10) == ["2"]
+    assert tail.lines(replace(shown, size=3), NOW + 10.4) == ["2"]
+    assert tail.lines(replace(shown, size=3), NOW + 10.6) == ["3"]
+    assert tail.lines(replace(shown, path=Path("/logs/y.log"), size=3), NOW + 10.6) == ["4"]
+    assert tail.lines(replace(shown, path=Path("-")), NOW + 20) == []
+    assert len(read) == 4

@@ -27,6 +27,7 @@ from nanwatch.views.dashboard.runs.order import count, worst_key
 from nanwatch.views.dashboard.runs.sparkline import ASCII_MARKS, UNICODE_MARKS, course_of_curve, sparkline
 from nanwatch.views.dashboard.runs.strip import strip_lines
 from nanwatch.views.dashboard.runs.table import Table
+from nanwatch.views.dashboard.runs.trend import course_of
 from nanwatch.views.page import Line, Page
 from nanwatch.views.words import ASCII, UNICODE, Glyphs
 
@@ -327,6 +328,147 @@ def test_the_validation_loss_is_the_latest() -> None:
     assert validation_loss(found) == 0.5
 
 
+# -- while history is read
+
+
+def reading(of: RunView, is_estimate: bool = False) -> Snapshot:
+    """Return a log of which a third of what stood in it at the start was read."""
+    return replace(snapshot("a", of), is_history=True, is_estimate=is_estimate, size=900, read=300)
+
+
+@pytest.mark.parametrize("of", [view(), sick(), failed(), view("finished"), RunView(Run("p", "p"), [], "unknown", 5.0)])
+def test_nothing_is_said_of_a_run_before_its_log_is_read(of: RunView) -> None:
+    """While only the past was read there is no verdict, no figure and no status but `reading…`."""
+    words = cells(reading(of)).split()
+    assert words[:2] == ["exp/a.log", "reading…"]
+    assert sorted(set(words[2:])) == ["%", "-", "2s", "33", "history"]
+    found = entry_of(FOLDER / "a", "a", reading(of))
+    assert (found.standing, found.status, found.is_finished) == ("unread", "reading", False)
+    assert count([found]).standings["ok"] == 0
+
+
+def test_a_log_that_ended_long_ago_does_not_seem_to_run() -> None:
+    """Of an estimate the end alone was looked at: a run is going on only if its log grows, and well only then."""
+    ended = view("running", silence=3600.0)
+    assert entry_of(FOLDER / "a", "a", reading(ended, True)).status == "reading"
+    assert standing_of(reading(ended, True)) == "unread"
+    assert "▸running" in cells(reading(view(), True))
+    assert "✓finished" in cells(reading(view("finished", silence=3600.0), True))
+    assert "reading…" in cells(reading(RunView(Run("p", "p"), [], "unknown", 5.0), True))
+
+
+# -- a log that is silent
+
+
+def test_a_silent_log_has_no_eta() -> None:
+    """After a minute without a line, nobody knows when the run will end; slow logs are given several of their gaps."""
+    live, slow = view(silence=2.0), view(rate=0.01, silence=2.0)
+    table = Table(UNICODE)
+    known = [entry_of(FOLDER / n, n, snapshot(n, of)) for n, of in (("live", live), ("slow", slow))]
+    table.fit(80, known)
+    etas = [[line.split()[5] for line in text(table.lines(known, [], NOW + later))] for later in (0, 57, 59, 200, 400)]
+    assert [row[0] for row in etas] == ["27m", "27m", "-", "-", "-"]
+    assert [row[1] == "-" for row in etas] == [False, False, False, False, True]
+
+
+# -- the trend of all kinds of runs
+
+
+def by_epoch(losses: list[float], nan: int = 0) -> Entry:
+    """Return a run that tells an epoch's loss and nothing else, with NaN counted in its third."""
+    run = Run("x", "x", epoch=len(losses), epochs=9, first_epoch=1, losses={"loss": losses[-1]})
+    for number, loss in enumerate(losses, 1):
+        run.table[number] = Epoch(number, losses={"loss": loss}, nan_batches=nan if number == 3 else 0)
+    return entry_of(FOLDER / "x", "x", snapshot("x", RunView(run, [], "running", 2.0), values=()))
+
+
+def trend(entry: Entry, cells: int = 8) -> str:
+    """Return the sparkline of a run."""
+    course = course_of(entry)
+    assert course is not None
+    return sparkline(course, cells, UNICODE_MARKS)
+
+
+def test_a_run_with_epoch_lines_only_has_a_trend() -> None:
+    """The loss by epoch takes the place of a curve; an epoch with NaN has its cross, whatever its loss."""
+    assert trend(by_epoch([4.0, 3.0, 2.0, 1.0])) == "█▆▃▁"
+    assert trend(by_epoch([4.0, 3.0, 2.0, 1.0], nan=5)) == "█▆×▁"
+    assert trend(by_epoch([4.0, math.nan, 2.0, math.inf])) == "█×▁×"
+
+
+def test_a_run_without_a_loss_shows_what_it_measures() -> None:
+    """Without any loss the evaluations of the main metric are the trend, and the error to be made small the LOSS."""
+    run = Run("x", "x", epoch=3, epochs=9, primary_metric="eval-rmse", primary_rises=False)
+    run.evaluations = [Evaluation(n, 0.9 - n / 10, n) for n in range(4)]
+    found = snapshot("x", RunView(run, [], "running", 2.0), values=())
+    assert trend(entry_of(found.path, "x", found)) == "█▆▃▁"
+    assert " 0.6000 " in cells(found)
+
+
+def test_what_was_passed_over_is_as_before() -> None:
+    """Cells of which nothing is known carry the value on; blank are only those before the first."""
+    found = Curve()
+    for position, value in ((20, 1.0), (40, 2.0), (99, 1.5)):
+        found.add(position, value, position)
+    assert sparkline(course_of_curve(found), 10, UNICODE_MARKS) == "  ▁▁█████▅"
+
+
+def test_counted_nan_are_marked_though_the_loss_hides_them() -> None:
+    """Where the curve shows no NaN, the batches that the run counted have their crosses, each in its place."""
+    of = view(epoch=1, batches=100, batch=99, nan=2)
+    of.run.table[1].nan_mask = 1 << 55 | 1 << 95
+    assert trend(entry_of(FOLDER / "x", "x", snapshot("x", of, values=(1.0,) * 100)), 10) == "▅▅▅▅▅×▅▅▅×"
+    of.run.batches = None
+    of.run.table[2] = Epoch(2)
+    assert trend(entry_of(FOLDER / "x", "x", snapshot("x", of, values=(1.0,) * 100)), 10) == "×××××▅▅▅▅▅"
+
+
+@given(st.floats(), st.integers(0, 1 << 400), st.integers(1, 50), st.integers(0, 500))
+def test_any_count_of_nan_has_a_trend(value: float, mask: int, cells: int, batches: int) -> None:
+    """Whatever was counted wherever, a trend has no more cells than there are."""
+    of = view(epoch=3, batches=batches, batch=9, nan=1)
+    of.run.table[3].nan_mask = mask
+    assert len(trend(entry_of(FOLDER / "x", "x", snapshot("x", of, values=(value, 1.0, value))), cells)) <= cells
+
+
+def test_a_trend_takes_no_more_room_than_it_needs() -> None:
+    """Three epochs need few cells, and where no run has a trend there is no column: names get the room."""
+    few, name = by_epoch([3.0, 2.0, 1.0]), "n" * 60
+    table = Table(UNICODE)
+    table.fit(79, [replace(few, name=name)])
+    assert next(p.cells for p in table.places if p.column.key == "trend") == len("TREND")
+    before = table.name_cells
+    table.fit(79, [entry_of(FOLDER / name, name, snapshot(name, failed(), values=()))])
+    bare = Run("x", "x", epoch=1)
+    table.fit(79, [entry_of(FOLDER / name, name, snapshot(name, RunView(bare, [], "running", 1.0), values=()))])
+    assert "TREND" not in text([table.head("worst")])[0]
+    assert table.name_cells > before
+
+
+# -- the widest
+
+
+@pytest.mark.parametrize("width", [170, 199, 240])
+def test_the_reason_has_room(width: int) -> None:
+    """From 170 columns WHY has at least 45 cells, however long names and metrics are; METRIC has what it needs."""
+    found = []
+    for number in range(3):
+        of = sick()
+        of.run.lr, of.run.metrics = 3e-4, {"val_loss": 0.4418}
+        of.run.primary_metric = f"a_very_long_metric_name_{number}"
+        found.append(snapshot(f"folder_{number}/a_long_name_of_a_run_of_{number}_that_goes_on_and_on_{number}", of))
+    known = entries({item.path: item for item in found})
+    table = Table(UNICODE)
+    table.fit(width - 1, known)
+    lines = text(table.lines(known, [], NOW))
+    places = {place.column.key: place for place in table.places}
+    assert places["why"].start + 45 <= width - 1
+    assert places["why"].cells >= 45
+    assert all("73 NaN since batch 32" in line for line in lines)
+    if "metric" in places:
+        assert places["metric"].cells == len("a_v…me_0 0.0022 ▾")
+
+
 # -- sparkline
 
 
@@ -407,6 +549,57 @@ def test_the_strip_says_how_many_alerts_it_leaves_out() -> None:
     assert "3 of 9 alerts" in lines[0]
 
 
+def strip_of(of: RunView, rows: int = 5, width: int = 80) -> list[str]:
+    """Return the strip of one run."""
+    return text(strip_lines(entry_of(FOLDER / "a.log", "a", snapshot("a", of)), Page(width, UNICODE), rows, NOW))
+
+
+def test_a_healthy_run_takes_one_line_of_the_strip() -> None:
+    """Where there is nothing to explain, one line tells the name and where the run is."""
+    (line,) = strip_of(view())
+    assert line.startswith("─ a ──")
+    assert line.endswith(" no trouble: no NaN, no step skipped   batch 12/100   5 it/s   2s ago ─")
+    assert len(line) == 80
+
+
+def test_the_strip_shows_as_many_alerts_as_there_is_room_for() -> None:
+    """With more rows there are more alerts, up to all of them, and no row is left empty."""
+    many = view("running", *(alert(f"rule{n}", "warning", f"trouble {n}") for n in range(9)))
+    assert [len(strip_of(many, rows)) for rows in (5, 8, 11, 30)] == [5, 8, 11, 11]
+    assert strip_of(many, 11)[0].endswith("─ 9 alerts ─")
+
+
+def test_the_strip_says_until_when_somebody_keeps_quiet() -> None:
+    """Why nobody is told, and until when, stands before a long message that is cut."""
+    lines = strip_of(view("running", alert("slow", "warning", "slow " * 60, "silenced: until 17:30 by ana")), 3)
+    assert lines[1].startswith(" z silenced: until 17:30 by ana: slow slow")
+
+
+def test_the_name_of_a_metric_is_told_as_the_log_writes_it() -> None:
+    """A sentence that begins with a metric's name does not change its letters."""
+    of = view(epoch=4)
+    of.run.primary_metric, of.run.best = "mAP_0.5:0.95", Best("mAP_0.5:0.95", 0.9, 1)
+    of.run.evaluations = [Evaluation(1, 0.9, 1), Evaluation(2, 5.45e-5, 2)]
+    assert any("mAP_0.5:0.95" in line for line in strip_of(of))
+    assert not any("MAP" in line for line in strip_of(of))
+
+
+def test_the_strip_of_a_log_that_is_being_read_says_how_far() -> None:
+    """Before a log is read to its end, the strip tells how much of it is."""
+    lines = text(strip_lines(entry_of(FOLDER / "a", "a", reading(failed())), Page(80, UNICODE), 5, NOW))
+    assert lines[1] == " reading… history 33 %"
+    whole = replace(reading(failed()), read=900)
+    assert "history 99 %" in cells(whole)  # what is told only until the end was reached does not tell the end
+
+
+def test_the_header_says_that_a_log_is_empty() -> None:
+    """A log without a byte is not being opened."""
+    known = entries({FOLDER / "e.log": Snapshot(FOLDER / "e.log", grew_at=NOW)})
+    line = text([header_line(count(known), Scene(), Page(80, UNICODE), NOW)])[0]
+    assert "1 empty" in line
+    assert "being opened" not in line
+
+
 def test_an_empty_list_says_what_it_waits_for() -> None:
     """Without a log the patterns are told, and how logs are named."""
     found = "\n".join(text(empty_lines(["logs/*.log"], Page(80, UNICODE))))
@@ -416,19 +609,6 @@ def test_an_empty_list_says_what_it_waits_for() -> None:
 
 
 # -- names
-
-
-def test_names_lose_what_all_of_them_share() -> None:
-    """Folders and endings that all logs share are left out; one log alone keeps its folder."""
-    assert [*names_of([FOLDER / "a.log", FOLDER / "b" / "c.log"]).values()] == ["a", "b/c"]
-    assert [*names_of([FOLDER / "train.log"]).values()] == ["exp/train.log"]
-    assert [*names_of([Path("-"), FOLDER / "a.log", FOLDER / "b.log"]).values()] == ["stdin", "a", "b"]
-
-
-def test_names_are_told_apart() -> None:
-    """Two logs whose names look the same on a screen have different names in the list."""
-    found = names_of([FOLDER / "a\x1b[1m.log", FOLDER / "a.log"])
-    assert len(set(found.values())) == 2
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -483,7 +663,7 @@ def test_real_logs_are_listed(log: Path, tmp_path: Path) -> None:
 
 
 EIGHTY = """\
-H RUN            STATUS    EPOCH   %   ETA   LOSS TREND           NaN  VRAM UPD
+H RUN            STATUS    EPOCH EP%   ETA   LOSS TREND           NaN  VRAM UPD
 X unet-iou-v3    ▸running   4/50   3 1d19h    nan █▆▄▃▂▂▁▁▁××××××  73 4.71!  2s
 !*seg-hrnet-aug2 ‖stalled   9/90  12     -  3.377 █▇▆▄▄▃▂▂▂▁▁▁▁▁▁   0   9.8 17m
 ? gone           ? missing  9/90  12     -  3.377 █▇▆▄▄▃▂▂▂▁▁▁▁▁▁   0   9.8  2s
@@ -496,13 +676,13 @@ z vit-s-seed10   ▸running   9/90  12   27m  3.377 █▇▆▄▄▃▂▂▂�
 x tok-exp-11     ✗failed    1/20  12     -  3.377 ▁▅█               0   9.8  2h
 """.splitlines()
 HUNDRED_TWENTY = """\
-H RUN             STATUS        EPOCH         BATCH    %    ETA    LOSS  TREND           NaN        VRAM       IoU  UPD
+H RUN             STATUS        EPOCH         BATCH  EP%    ETA    LOSS  TREND           NaN        VRAM       IoU  UPD
 X unet-iou-v3     ▸running       4/50  1,420/41,163    3  1d19h     nan  █▆▄▃▂▁▁▁××××××   73  4.71 +0.51  0.0022 ▾   2s
 !*seg-hrnet-aug2  ‖stalled 17m   9/90        12/100   12      -   3.377  █▇▅▄▃▃▂▂▁▁▁▁▁▁    0         9.8       -    17m
 ? gone            ? missing      9/90        12/100   12      -   3.377  █▇▅▄▃▃▂▂▁▁▁▁▁▁    0         9.8       -     2s
 """.splitlines()
 TWO_HUNDRED = """\
-H RUN             STATUS        EPOCH         BATCH    %    ETA  IT/S    LOSS  TREND         NaN  SKIP        VRAM       IoU  UPD  WHY
+H RUN             STATUS        EPOCH         BATCH  EP%    ETA  IT/S    LOSS  TREND         NaN  SKIP        VRAM       IoU  UPD  WHY
 X unet-iou-v3     ▸running       4/50  1,420/41,163    3  1d19h  12.4     nan  █▆▄▂▁▁▁×××××   73    61  4.71 +0.51  0.0022 ▾   2s  73 NaN since batch 32 of epoch 4; VRAM 4.20 → 4.71 G; IoU 0.6413 →…
 !*seg-hrnet-aug2  ‖stalled 17m   9/90        12/100   12      -     -   3.377  █▇▅▄▃▂▂▁▁▁▁▁    0     0         9.8       -    17m  silent 17m at 12 % of epoch 9
 ? gone            ? missing      9/90        12/100   12      -     -   3.377  █▇▅▄▃▂▂▁▁▁▁▁    0     0         9.8       -     2s  file is missing

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nanwatch.model.alert import Alert
 from nanwatch.model.run import Run
 from nanwatch.model.snapshot import RunView, Snapshot
 from nanwatch.views.dashboard.runs.columns import SORTABLE
@@ -55,6 +56,39 @@ def test_the_worst_stand_first_and_the_seen_last() -> None:
     )  # fmt: skip
     expected = ["bad", "warn", "what", "quiet", "run9", "run10", "done", "new", "seen"]
     assert shown(Order(), runs) == expected
+
+
+def critical(name: str, began: float | None, status: str = "running", ago: float = 2.0, epoch: int = 4) -> Entry:
+    """Return a run with a critical alert that fires since *began* in epoch 4."""
+    found = Alert("nan", "nan", "", "critical", "firing", "NaN", 4, None, 1, 1, {}, began)
+    base = entry(name, "critical", status=status, ago=ago, epoch=epoch)
+    assert base.view is not None
+    return replace(base, snapshot=replace(base.snapshot, view=replace(base.view, alerts=[found])))
+
+
+def test_trouble_that_goes_on_stands_above_what_has_ended() -> None:
+    """Of critical runs those that burst now come first, the newest trouble first; then what ended, the latest first."""
+    runs = known(
+        critical("a-finished", NOW - 9000, "finished", 9000.0), critical("b-failed", NOW - 10, "failed", 10.0),
+        critical("c-stalled", NOW - 500, "stalled", 600.0), critical("d-old", NOW - 4000), critical("e-new", NOW - 60),
+        critical("f-earlier", NOW - 5, epoch=9), critical("g-unknown-since", None), entry("h", "warning"),
+    )  # fmt: skip
+    expected = ["e-new", "d-old", "g-unknown-since", "f-earlier", "b-failed", "c-stalled", "a-finished", "h"]
+    assert shown(Order(), runs) == expected
+
+
+def test_growing_logs_do_not_change_places() -> None:
+    """Runs whose trouble began before anybody looked stand by name, whichever log grew last."""
+    for ago in (1.0, 3.0):
+        runs = known(critical("b", None, ago=4.0 - ago), critical("a", None, ago=ago))
+        assert shown(Order(), runs) == ["a", "b"]
+
+
+def test_an_empty_log_is_no_longer_being_opened() -> None:
+    """A log without a byte is counted as empty, not as one that is still to be read."""
+    empty = entry_of(Path("/logs/e"), "e", Snapshot(Path("/logs/e"), grew_at=NOW))
+    counts = count([empty, entry_of(Path("/logs/n"), "n", Snapshot(Path("/logs/n"), grew_at=NOW, size=10))])
+    assert (counts.empty, counts.standings["unread"]) == (1, 1)
 
 
 def test_names_sort_as_people_count() -> None:

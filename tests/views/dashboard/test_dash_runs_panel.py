@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from rich.color import ColorType
+from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.pilot import Pilot
@@ -18,7 +20,7 @@ from nanwatch.model.snapshot import Snapshot
 from nanwatch.views.dashboard.lines import LinesView
 from nanwatch.views.dashboard.messages import AckWanted, BackWanted, CopyWanted, RunOpened, SilenceWanted
 from nanwatch.views.dashboard.runs.panel import RunsPanel
-from nanwatch.views.dashboard.themes import ThemedApp
+from nanwatch.views.dashboard.themes import ANSI, DARK, ThemedApp
 from tests.views.dashboard.test_dash_runs_columns import (
     FOLDER,
     HOSTILE,
@@ -48,8 +50,8 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 class ListApp(ThemedApp):
     """Nothing but the list; keeps what it is told."""
 
-    def __init__(self, is_ascii: bool = False, has_strip: bool = True) -> None:
-        super().__init__(theme="nanwatch-dark")
+    def __init__(self, is_ascii: bool = False, has_strip: bool = True, has_own_colors: bool = True) -> None:
+        super().__init__(theme=DARK if has_own_colors else None)
         self.panel = RunsPanel(is_ascii=is_ascii, has_strip=has_strip)
         self.told: list[Message] = []
 
@@ -141,6 +143,111 @@ def test_moving_tells_of_the_run() -> None:
         assert app.panel.selected == path("b")
 
     use(act, three())
+
+
+def test_keys_in_one_packet_mean_the_run_at_the_cursor() -> None:
+    """A key that follows a move at once acts on the row that the cursor has reached, not on the one before."""
+
+    async def act(app: ListApp, pilot: Pilot[None]) -> None:
+        await pilot.press("j", "space")
+        assert app.panel.marked == [path("y")]
+
+    use(act, {item.path: item for item in (snapshot("x", sick()), snapshot("y", stalled()))})
+
+
+@pytest.mark.parametrize("key", ["space", "a", "x", "2", "y", "A", "enter"])
+def test_keys_that_wait_together_mean_the_run_at_the_cursor(key: str) -> None:
+    """Posted before the move was handled, every action acts on the run below, and `selected` is that run."""
+    worse, other = snapshot("x", sick()), snapshot("y", stalled())
+    quiet = snapshot("z", view("running", alert("slow", "warning", "slow", "acknowledged")))
+
+    async def act(app: ListApp, pilot: Pilot[None]) -> None:
+        moves = 2 if key == "A" else 1
+        for name in (*["j"] * moves, key):
+            app.post_message(events.Key(name, " " if name == "space" else None if name == "enter" else name))
+        await pilot.pause()
+        expected = path("z" if key == "A" else "y")
+        assert app.panel.selected == expected
+        assert app.query_one("#runs-list", LinesView).cursor == moves
+        paths = [e.path for e in app.of(AckWanted)] + [e.path for e in app.of(SilenceWanted)]
+        paths += [e.path for e in app.of(RunOpened)]
+        assert app.panel.marked + paths == ([] if key == "y" else [expected])
+        assert all("stalled" in event.text for event in app.of(CopyWanted))
+
+    use(act, {item.path: item for item in (worse, other, quiet)})
+
+
+def test_the_run_is_another_one_at_once() -> None:
+    """`selected` follows the cursor before any message is handled, and no late message turns it back."""
+
+    async def act(app: ListApp, pilot: Pilot[None]) -> None:
+        lines = app.query_one("#runs-list", LinesView)
+        lines.action_move(1)
+        assert app.panel.selected == path("b")
+        app.panel.select(path("a"))
+        await pilot.pause()
+        assert (app.panel.selected, lines.cursor) == (path("a"), 0)
+
+    use(act, three())
+
+
+def test_the_strip_takes_rows_that_the_list_does_not_need() -> None:
+    """Below a short list every alert is seen; a healthy run takes one line, and the cursor stays in sight."""
+    many_alerts = view("running", *(alert(f"rule{n}", "warning", f"trouble {n}") for n in range(9)))
+    runs = {item.path: item for item in (snapshot("x", many_alerts), *(snapshot(f"y{n}", view()) for n in range(5)))}
+
+    async def act(app: ListApp, pilot: Pilot[None]) -> None:
+        assert app.query_one("#runs-strip").size.height == 11
+        assert sum("trouble" in line for line in screen(app)) == 9
+        await pilot.press("j")
+        await pilot.pause()
+        assert app.query_one("#runs-strip").size.height == 1
+
+    use(act, runs)
+
+
+def test_the_cursor_stays_in_sight_when_the_strip_grows() -> None:
+    """The last row of a long list is seen, also if its run has more to tell than the one before."""
+    runs = many() | {path("zz"): snapshot("zz", view("running", alert("slow", "warning", "slow", "silenced")))}
+
+    async def act(app: ListApp, pilot: Pilot[None]) -> None:
+        app.panel.order.sort_by("run")
+        app.panel.show_runs(runs, NOW)
+        app.panel.select(path("run199"))
+        await pilot.pause()
+        await pilot.press("j")
+        await pilot.pause()
+        assert app.panel.selected == path("zz")
+        assert any(line.startswith("z zz ") for line in screen(app))
+
+    use(act, runs)
+
+
+@pytest.mark.parametrize("is_colourless", [False, True])
+def test_sixteen_colours_and_none_are_enough(monkeypatch: pytest.MonkeyPatch, is_colourless: bool) -> None:
+    """With the terminal's own colours, or without any, letters and words tell everything and the cursor is seen."""
+    if is_colourless:
+        monkeypatch.setenv("NO_COLOR", "1")
+
+    async def main() -> None:
+        app = ListApp(has_own_colors=False)
+        if not is_colourless:
+            app.theme = ANSI
+        async with app.run_test(size=(80, 23)) as pilot:
+            app.panel.show_runs(scene(), NOW)
+            await pilot.press("j")
+            await pilot.pause()
+            assert app.theme == ANSI
+            segments = [segment for strip in app.screen._compositor.render_strips() for segment in strip]
+            colors = [c for s in segments if s.style is not None for c in (s.style.color, s.style.bgcolor) if c]
+            assert all(color.number is None or color.number < 16 for color in colors)
+            assert not any(color.type is ColorType.TRUECOLOR for color in colors)
+            reversed_texts = "".join(s.text for s in segments if s.style is not None and s.style.reverse)
+            assert "seg-hrnet-aug2" in reversed_texts
+            shown = "\n".join(screen(app))
+            assert all(word in shown for word in ("X unet-iou-v3", "! seg-hrnet-aug2", "‖stalled", "✗failed", "×××"))
+
+    asyncio.run(main())
 
 
 def test_enter_and_digits_open_the_run() -> None:

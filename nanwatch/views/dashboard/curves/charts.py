@@ -120,6 +120,8 @@ def reading(snapshot: Snapshot) -> str:
     """Return `history 38 %` while the log's past is still being read, or why else the curves are not whole."""
     if snapshot.is_estimate:
         return "only the log's end was read"
+    if not snapshot.size and snapshot.grew_at is not None and not snapshot.curves:
+        return "the log is empty so far"
     if not snapshot.is_history:
         return ""
     return f"history {whole_percent(min(1.0, snapshot.read / snapshot.size))}" if snapshot.size else "history"

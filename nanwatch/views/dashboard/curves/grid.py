@@ -13,7 +13,7 @@ from nanwatch.views.dashboard.curves.figures import Figure
 from nanwatch.views.dashboard.curves.plot import Chart, draw, fitted, frame_of
 from nanwatch.views.dashboard.curves.view import CurvesView
 from nanwatch.views.page import Line, Role, Span
-from nanwatch.views.words import ASCII, Glyphs, clean, cut_middle, number, pad, plural
+from nanwatch.views.words import ASCII, UNICODE, Glyphs, clean, cut_middle, number, pad, plural
 
 _SMALLEST_GRID = (100, 24)
 _SMALLEST = (38, 9)
@@ -76,6 +76,27 @@ def places_of(view: CurvesView, width: int, height: int) -> list[Place]:
             left += wide + 1
         top += tall
     return found
+
+
+class Spot(NamedTuple):
+    """What a cell of the panel shows: a figure, where on the axis (None beside its plot), and whether its NaN."""
+
+    figure: Figure
+    x: float | None
+    is_nan: bool
+
+
+def spot_at(view: CurvesView, column: int, row: int, width: int, height: int) -> Spot | None:
+    """Return what a cell of a panel of *width* x *height* cells shows; None where there is no chart."""
+    for figure, left, top, wide, tall in places_of(view, width, height):
+        if 0 <= column - left < wide and 0 <= row - top < tall:
+            frame = frame_of(chart_at(view, Place(figure, left, top, wide, tall), UNICODE), wide, tall)
+            across, down = column - left - frame.left, row - top - frame.top
+            if not 0 <= across < frame.columns or down < 0:
+                return Spot(figure, None, False)
+            x = view.axis.start + (across + 0.5) / frame.columns * (view.axis.end - view.axis.start)
+            return Spot(figure, x, frame.rows <= down < frame.rows + frame.nan_rows)
+    return None
 
 
 def lines_of(view: CurvesView, width: int, height: int, glyphs: Glyphs) -> list[Line]:

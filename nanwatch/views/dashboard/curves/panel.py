@@ -10,7 +10,6 @@ from textual.binding import Binding, BindingType
 
 from nanwatch.model.snapshot import Snapshot
 from nanwatch.views.dashboard.curves import charts, grid
-from nanwatch.views.dashboard.curves.plot import frame_of
 from nanwatch.views.dashboard.curves.settings import settings_from
 from nanwatch.views.dashboard.curves.view import CurvesView
 from nanwatch.views.dashboard.lines import LinesView
@@ -263,31 +262,14 @@ class CurvesPanel(LinesView, inherit_bindings=False):
 
     def _point_at(self, x: int, y: int) -> bool:
         """Choose the figure there, put the cursor there, and tell whether it is in a row of NaN."""
-        place = self._place_at(x, y)
-        if place is None:
+        spot = grid.spot_at(self.view, x, y, *self.size)
+        if spot is None:
             return False
-        self.view.settings.chosen = place.figure.name
-        frame = frame_of(grid.chart_at(self.view, place, self._glyphs), place.width, place.height)
-        row, at = y - place.top - frame.top, self._axis_at(place, x)
-        if at is None or row < 0:
+        self.view.settings.chosen = spot.figure.name
+        if spot.x is None:
             return False
-        self.view.point(at)
-        return frame.rows <= row < frame.rows + frame.nan_rows
-
-    def _place_at(self, x: int, y: int) -> grid.Place | None:
-        """Return the chart that stands in a cell."""
-        places = grid.places_of(self.view, *self.size)
-        return next((p for p in places if 0 <= x - p.left < p.width and 0 <= y - p.top < p.height), None)
-
-    def _axis_at(self, place: grid.Place, x: int) -> float | None:
-        """Return where on the axis column *x* of a chart is, None beside its plot."""
-        frame = frame_of(grid.chart_at(self.view, place, self._glyphs), place.width, place.height)
-        column, axis = x - place.left - frame.left, self.view.axis
-        return (
-            axis.start + (column + 0.5) / frame.columns * (axis.end - axis.start)
-            if 0 <= column < frame.columns
-            else None
-        )
+        self.view.point(spot.x)
+        return spot.is_nan
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Go to the next page of charts; zoom out where there is but one chart, or with Ctrl."""
@@ -313,6 +295,6 @@ class CurvesPanel(LinesView, inherit_bindings=False):
     def _zoom_at(self, event: events.MouseEvent, is_in: bool) -> None:
         """Zoom about the pointer."""
         offset = event.get_content_offset(self)
-        place = None if offset is None else self._place_at(offset.x, offset.y)
-        about = None if offset is None or place is None else self._axis_at(place, offset.x)
+        spot = None if offset is None else grid.spot_at(self.view, offset.x, offset.y, *self.size)
+        about = None if spot is None else spot.x
         self.view.scale(_ZOOM if is_in else 1 / _ZOOM, about)

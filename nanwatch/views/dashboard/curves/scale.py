@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from nanwatch.model.curve import Bucket
+from nanwatch.views.words import number
 
 _LARGEST = 1e300
 """Values beyond are drawn as this: differences of larger ones overflow."""
@@ -43,8 +44,7 @@ class Scale:
         """Return round values for *rows* of the screen, from below, at most one every second row."""
         low, high = self._bounds()
         if self.constant is not None:
-            value = float(f"{self.constant:.4g}")
-            return [Label(rows // 2, value_text(value, [value]))]
+            return [Label(rows // 2, number(self.constant))]
         wanted = max(2, min(8, rows // 3))
         values = self._decades(wanted) if self.is_log else []
         for finer in (wanted, 2 * wanted, 4 * wanted):

@@ -127,7 +127,7 @@ class Axis(NamedTuple):
         for epoch in range(math.floor(self.start), math.ceil(self.end)):
             for batch in range(0, batches - (step // 2 if batches > step else 0), step):
                 x = epoch + max(0, batch - self.first) / batches
-                if self.start - 1e-9 <= x < self.end:
+                if self.start - 1e-9 <= x < self.end and not 0 < batch <= self.first:
                     found.append(Tick(x, f"b{batch:,}" if batch else f"e{epoch}", not batch))
         return found
 

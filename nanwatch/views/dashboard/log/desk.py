@@ -35,11 +35,12 @@ class Job(NamedTuple):
 
 
 class _Wish(NamedTuple):
-    """A hit that one wants to go to as soon as it is known."""
+    """A hit that one wants to go to as soon as it is known, and then on by `more` hits."""
 
     scan: Scan
     offset: int
     is_forward: bool
+    more: int = 0
 
 
 class Desk:
@@ -155,8 +156,10 @@ class Desk:
         return self.trouble
 
     def _next(self, scan: Scan, is_forward: bool) -> None:
-        row = self.view.row
-        if row is not None:
+        row, wish = self.view.row, self._wish
+        if wish is not None and wish.scan is scan and wish.is_forward == is_forward:
+            self._wish = wish._replace(more=wish.more + 1)
+        elif row is not None:
             self.wish(scan, row.end - 1 if is_forward else row.start, is_forward)
 
     def wish(self, scan: Scan, offset: int, is_forward: bool) -> None:
@@ -167,7 +170,7 @@ class Desk:
     def _go_wished(self) -> bool:
         if self._wish is None:
             return False
-        scan, offset, is_forward = self._wish
+        scan, offset, is_forward, more = self._wish
         hit = scan.find(offset, is_forward)
         if hit is None:
             return False
@@ -179,6 +182,9 @@ class Desk:
             self._say("searched on from the " + ("start" if is_forward else "end"))
         self._leave()
         self._go_byte(hit)
+        if more:
+            self._wish = _Wish(scan, hit, is_forward, more - 1)
+            self._go_wished()
         return True
 
     def _say(self, text: str) -> None:

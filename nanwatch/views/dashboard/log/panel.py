@@ -67,7 +67,7 @@ class LogPanel(KeyedLog, can_focus=True):
             self.text = text
 
     class Back(Message):
-        """Nothing is left to be undone here; `jumped` tells that one came by `jump`, from where one wants to be again."""
+        """Nothing is left to be undone here; `jumped` tells that one came here by `jump`."""
 
         def __init__(self, jumped: bool) -> None:
             super().__init__()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from nanwatch.views.dashboard.log.file import read_at
 from nanwatch.views.dashboard.log.pattern import Pattern
 
-BLOCK = 32 * 1024
+BLOCK = 64 * 1024
 """Bytes matched at a time: matching holds the interpreter, and a screen must not wait for more."""
 
 OVERLAP = 64 * 1024

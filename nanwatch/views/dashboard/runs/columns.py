@@ -251,7 +251,7 @@ SORTABLE: tuple[str, ...] = ("run", *(c.key for c in COLUMNS if c.key not in ("t
 
 _PRIORITY: Sequence[tuple[str, int]] = (
     ("status", 0), ("nan", 0), ("updated", 0), ("epoch", _NARROW), ("loss", _NARROW), ("progress", _NARROW),
-    ("eta", _NARROW), ("trend", _NARROW), ("vram", _NARROW), ("batch", _ROOMY), ("metric", _ROOMY), ("why", _WIDE),
+    ("eta", _NARROW), ("trend", _NARROW), ("vram", _NARROW), ("why", _WIDE), ("batch", _ROOMY), ("metric", _ROOMY),
     ("speed", _WIDE), ("skips", _WIDE), ("lr", _WIDEST), ("val", _WIDEST),
 )  # fmt: skip
 """Which columns come first where room is short, and from which width there is one for them at all."""

@@ -224,4 +224,3 @@ FIGURES: Mapping[str, Callable[[Entry], float | None]] = {
     "val": _of_view(lambda v: validation_loss(v.run)),
 }
 """The figures of a run by the names under which it can be sorted and filtered; None where it has none."""
-

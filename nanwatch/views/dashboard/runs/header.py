@@ -102,7 +102,7 @@ def _going_on(scene: Scene, page: Page) -> Iterable[Segment]:
     size = sum(s.size for s in scene.catching_up)
     if size:
         read = sum(min(s.read, s.size) for s in scene.catching_up)
-        share = f"history {whole_percent(read / size)}"
+        share = f"history {whole_percent(min(0.99, read / size))}"  # it is told only as long as it lasts
         yield Segment(f"{share} ({_amounts(read, size)})", share, "running", 55)
     if scene.hidden:
         text = f"{scene.hidden:,} hidden"

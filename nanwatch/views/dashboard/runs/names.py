@@ -148,4 +148,6 @@ def _unlike(name: _Name, cells: int, more: str, taken: Mapping[str, str]) -> str
             return found
         name.value(_alike(name.text, other), 2 * _NEIGHBOURS)
         found = name.within(cells, more)
-    return found if found.replace(more, "") not in taken else first
+    kept = cells - len(more)
+    windows = (name.text[:start] + more + name.text[len(name.text) - kept + start :] for start in range(kept + 1))
+    return next((text for text in (found, *windows) if text.replace(more, "") not in taken), first)

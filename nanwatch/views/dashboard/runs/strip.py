@@ -19,20 +19,31 @@ from nanwatch.views.words import clean, cut_end, number, plural, speed
 
 def strip_lines(entry: Entry, page: Page, rows: int, now: float) -> list[Line]:
     """Return why a run is as it is, and where it stands, in at most *rows* lines; of a healthy one, in a single one."""
+    if (line := _one_for_all(entry, page, now)) is not None:
+        return [line]
     room = max(1, rows - 2)
     reasons, told = _reasons(entry, page, room)
-    if not reasons:
-        return [_rule(entry, "   ".join(_facts(entry, now)), page)]
     return [_rule(entry, told, page), *reasons[:room], _where(entry, page, now)]
+
+
+def _one_for_all(entry: Entry, page: Page, now: float) -> Line | None:
+    """Return the rule with all that there is to tell of a healthy run; None where that does not fit."""
+    if entry.view is None or entry.standing != "ok" or entry.snapshot.problem is not None or quieted(entry.view):
+        return None
+    text = page.arrows(sentence(entry.view))
+    facts = list(_facts(entry, now))
+    room = page.width - min(cell_len(entry.name), page.width // 4) - 8
+    while facts and cell_len("   ".join([text, *facts])) > room:
+        del facts[0]  # the list says it too
+    told = "   ".join([text, *facts] if text else facts)
+    return _rule(entry, told, page) if cell_len(told) <= room else None
 
 
 def _rule(entry: Entry, told: str, page: Page) -> Line:
     dash = "-" if page.glyphs.more.isascii() else "─"
-    if cell_len(told) > page.width * 3 // 4:
-        told = ""
     tail = f" {told} {dash}" if told else dash
     name = page.name(entry.name, max(3, page.width - cell_len(tail) - 6))
-    fill = max(1, page.width - cell_len(name) - cell_len(tail) - 4)
+    fill = max(1, page.width - cell_len(name) - cell_len(tail) - 3)
     return page.bound(
         Line([Span(f"{dash} ", "quiet"), Span(name, "title"), Span(f" {dash * fill}", "quiet"), Span(tail, "quiet")])
     )

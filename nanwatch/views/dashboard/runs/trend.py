@@ -45,7 +45,7 @@ def share_read(snapshot: Snapshot, cells: int) -> str | None:
     """Return how much of the log's history was read, in at most *cells* if possible; None once all of it was."""
     if not snapshot.is_history or not snapshot.size:
         return None
-    share = whole_percent(min(1.0, snapshot.read / snapshot.size))
+    share = whole_percent(min(0.99, snapshot.read / snapshot.size))  # the end is not told before it is reached
     return next((text for text in (f"history {share}", f"hist {share}") if len(text) <= cells), share)
 
 
