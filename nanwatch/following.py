@@ -61,12 +61,22 @@ class Following:
         self._own_silences: list[Silence] = []
         self._silences: Sequence[Silence] = config.alerts.silences
         self._live_at: float | None = None
+        self._last: Update | None = None
 
     def close(self) -> None:
         """Close every log, and the store."""
         self._watch.close()
         if self._sharing is not None:
             self._sharing.close()
+
+    def nudge(self) -> None:
+        """Let a step that waits go on at once; from any thread."""
+        self._watch.nudge()
+
+    @property
+    def waits_long(self) -> bool:
+        """Whether a step may be let wait for long: what comes wakes it."""
+        return isinstance(self._watch, Watch) and self._watch.is_live
 
     @property
     def is_live(self) -> bool:
@@ -83,6 +93,8 @@ class Following:
         wishes = list(wishes)
         for wish in wishes:
             wish(self)
+        if self._changed:  # what is known is not kept back for longer than it takes to hand it over together
+            timeout = min(timeout, max(0.0, self._published_at + _PUBLISH_S - self._clock.steady()))
         if not self.is_over:
             self._read(0.0 if wishes else timeout)
         steady = self._clock.steady()
@@ -185,12 +197,15 @@ class Following:
         self._shown = {path: s for path, s in self._shown.items() if path not in gone} | fresh
         self._logs = {path: log for path, log in self._logs.items() if path not in gone}
         sharing, told = self._sharing, self._shown.values()
-        self._hand_over(Update(
+        update = Update(
             fresh, set(gone), self._critical, tuple(watch.idle), tuple(watch.problems),
             sum(s.read for s in told), sum(s.size for s in told), watch.is_live, self.is_over,
             None if sharing is None else sharing.daemon, "" if sharing is None else sharing.problem,
-        ))  # fmt: skip
+        )  # fmt: skip
         self._changed, self._critical = set(), []
+        if update != self._last:  # where nothing happens, nobody need be woken
+            self._last = replace(update, snapshots={}, gone=set(), critical=[])
+            self._hand_over(update)
 
     def _snapshot(self, path: Path, log: Follower | None) -> Snapshot | None:
         """Return the log at *path* as it stands, or None where nothing of it has changed."""

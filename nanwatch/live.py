@@ -14,7 +14,8 @@ from nanwatch.model.update import Update
 if TYPE_CHECKING:  # loading it takes a while, which is the thread's
     from nanwatch.following import Following
 
-_WAIT_S = 0.1
+_WAIT_S, _LONG_WAIT_S = 0.1, 1.0
+"""Seconds that a step waits for something new: a pipe wakes nobody who wants something else."""
 _STORE_S = 12.0
 """The daemon's store may be held for so long by somebody who writes it."""
 _REST_S = 0.05
@@ -39,6 +40,7 @@ class Live:
         self._update: Update | None = None
         self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
         self._asked = self._answered = 0
+        self._following: Following | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -50,6 +52,7 @@ class Live:
     def stop(self, timeout: float = 2.0) -> None:
         """Stop following; wait up to *timeout* seconds for that, and longer for what people have asked for."""
         self._stopping.set()
+        self._nudge()
         if self._thread is not None:
             self._thread.join(timeout)
             if timeout and self._asked != self._answered:
@@ -74,17 +77,22 @@ class Live:
         """End the silences that people have set for which *ends* holds; those of the config stay."""
         self._ask(lambda following: following.end_silences(ends))
 
+    def _nudge(self) -> None:
+        if self._following is not None:
+            self._following.nudge()
+
     def _ask(self, wish: Wish) -> None:
         self._asked += 1
         self._wishes.put(wish)
+        self._nudge()
 
     def _run(self) -> None:
         following = None
         try:
-            following = self._begin(self._hand_over)
+            following = self._following = self._begin(self._hand_over)
             following.look_at_ends()
             while not (self._stopping.is_set() or following.is_over):
-                following.step(_WAIT_S, self._take_wishes())
+                following.step(_LONG_WAIT_S if following.waits_long else _WAIT_S, self._take_wishes())
                 if following.is_live:
                     self._stopping.wait(_REST_S)
             while not self._stopping.wait(_WAIT_S):  # nothing comes any more, but people still ask

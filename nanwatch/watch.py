@@ -135,6 +135,10 @@ class Watch:
                 found.append((path, status.st_size, status.st_mtime))
         return found
 
+    def nudge(self) -> None:
+        """Let a look that waits return at once; from any thread."""
+        self._tailer.wake.nudge()
+
     @property
     def wake_kind(self) -> str:
         """How it learns that a log has grown."""
@@ -196,7 +200,8 @@ class Watch:
         self.changed = set()
         only = self._tailer.wait(timeout) if self._live and not self._unfinished else None
         self._note_clock()
-        yield from self._read(only)
+        if only is None or only:
+            yield from self._read(only)
         self._note_live()
         time = self._clock.steady()
         if not self._live or (self._ticked_at is not None and time - self._ticked_at < _TICK_S):
@@ -374,6 +379,9 @@ class PipeWatch:
     def grew_at(self, path: Path) -> float:  # noqa: ARG002 - there is one pipe
         """Return when something last came."""
         return self._grew_at
+
+    def nudge(self) -> None:
+        """Do nothing: a pipe is not waited for for long."""
 
     def silence(self, silences: Sequence[Silence]) -> None:
         """Let exactly *silences* hold from now on."""

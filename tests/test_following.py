@@ -47,8 +47,8 @@ class Scene:
         self.clock.advance(seconds)
         self.updates.clear()
         self.following.step(0.0, wishes)  # type: ignore[arg-type]
-        assert len(self.updates) == 1
-        return self.updates[0]
+        assert len(self.updates) <= 1
+        return self.updates[0] if self.updates else Update()  # nothing has changed
 
 
 def alerts_of(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:

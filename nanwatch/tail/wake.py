@@ -57,6 +57,10 @@ class Wake(Protocol):
         """
         ...
 
+    def nudge(self) -> None:
+        """Let a `wait` under way, or the next one, return at once: somebody wants something else. From any thread."""
+        ...
+
     def close(self) -> None:
         """Stop watching; a `wait` under way returns."""
         ...
@@ -71,6 +75,7 @@ class _Inbox:
         self._condition = threading.Condition()
         self._reported: set[Path] = set()
         self._everything = False
+        self._nudged = False
         self._closed = False
 
     def report(self, paths: Iterable[Path]) -> None:
@@ -82,10 +87,19 @@ class _Inbox:
     def wait(self, timeout: float) -> set[Path] | None:
         """Wait for reports; see `Wake.wait`."""
         with self._condition:
-            self._condition.wait_for(lambda: self._reported or self._everything or self._closed, timeout)
+            self._condition.wait_for(
+                lambda: self._reported or self._everything or self._nudged or self._closed, timeout
+            )
             reported, self._reported = self._reported, set()
             everything, self._everything = self._everything, False
+            self._nudged = False
         return None if everything else reported
+
+    def nudge(self) -> None:
+        """Let a `wait` return at once."""
+        with self._condition:
+            self._nudged = True
+            self._condition.notify_all()
 
     def close(self) -> None:
         """Let a `wait` under way return."""
@@ -138,7 +152,8 @@ class PollingWake(_Inbox):
         """Sleep until the interval is over (None) or *timeout* has passed (empty)."""
         with self._condition:
             pause = min(timeout, self._next - time.monotonic())
-            self._condition.wait_for(lambda: self._closed, max(0.0, pause))
+            self._condition.wait_for(lambda: self._closed or self._nudged, max(0.0, pause))
+            self._nudged = False
         if time.monotonic() < self._next:
             return set()
         self._next = time.monotonic() + self._interval

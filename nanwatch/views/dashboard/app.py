@@ -31,7 +31,7 @@ from nanwatch.views.dashboard.messages import AckWanted, BackWanted, CopyWanted,
 from nanwatch.views.dashboard.palette import commands
 from nanwatch.views.dashboard.preferences import Preferences
 from nanwatch.views.dashboard.themes import ThemedApp
-from nanwatch.views.words import clean, plural, size_words
+from nanwatch.views.words import clean, moment, plural, size_words
 
 if TYPE_CHECKING:  # what follows the logs is loaded by its own thread, once the first picture stands
     from nanwatch.live import Live
@@ -271,7 +271,9 @@ class Dashboard(ThemedApp):
                 self.notify("the silences that cover this were ended; those of the config stay")
                 return
             for rule, run in targets:
-                self._live.silence(Silence(rule, glob.escape(run), starts_at=self._clock.now(), ends_at=ends_at))
+                now = self._clock.now()
+                comment = "" if ends_at is None else f"until {moment(ends_at, now)}"
+                self._live.silence(Silence(rule, glob.escape(run), starts_at=now, ends_at=ends_at, comment=comment))
             self.notify(f"{rules} silenced {choices[chosen]}", markup=False)
 
         self.push_screen(ChoiceDialog(f"Silence {rules} of {where}", choices), silence)

@@ -215,7 +215,7 @@ class RunPane(Vertical):
     def _right(snapshot: Snapshot, place: str, now: float) -> str:
         if snapshot.problem:
             state = snapshot.problem
-        elif snapshot.is_history:
+        elif snapshot.is_history and snapshot.size:
             state = f"history {whole_percent(snapshot.read / snapshot.size) if snapshot.size else '0 %'}"
         else:
             state = "" if snapshot.grew_at is None else f"last output {age(max(0.0, now - snapshot.grew_at))} ago"

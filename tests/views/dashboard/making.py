@@ -66,7 +66,9 @@ class Driver:
 
     async def type(self, text: str) -> None:
         """Type *text*."""
-        await self.pilot.press(*("space" if character == " " else character for character in text))
+        for character in text:  # without waiting for a pause after each, as a person does not either
+            self.app.simulate_key("space" if character == " " else character)
+        await self.pilot.pause()
 
 
 def live_on(folder: Path, state: Path | None, patterns: tuple[str, ...] = ("*.log",)) -> Live:

@@ -121,8 +121,8 @@ def test_the_alerts_bear_their_evidence_at_80x24(snap_compare: Compare, logs: li
     assert snap_compare(still(logs), terminal_size=SMALL, run_before=after("4", run="yolov8m", sees="[4 Alerts"))
 
 
-def test_an_alert_leads_to_its_redraw_at_80x24(snap_compare: Compare, logs: list[Path]) -> None:
-    """The frame of the bar that was NaN, amid the frames before and after it."""
+def test_an_alert_leads_to_its_place_in_the_log_at_80x24(snap_compare: Compare, logs: list[Path]) -> None:
+    """The line that the alert names, amid those before and after it, with NaN and alerts marked."""
     keys = ("4", "e", "enter")
     assert snap_compare(still(logs), terminal_size=SMALL, run_before=after(*keys, run="yolov8m", sees="[5 Log]"))
 
