@@ -364,7 +364,7 @@ def test_a_log_that_is_gone_keeps_its_values(tmp_path: Path) -> None:
     play(scenario)
 
 
-def test_a_defect_ends_it_with_its_reason(tmp_path: Path) -> None:
+def test_a_defect_ends_it_with_its_reason() -> None:
     """What breaks the following ends the dashboard, which knows why."""
 
     def broken(hand_over: object) -> object:  # noqa: ARG001 - the signature

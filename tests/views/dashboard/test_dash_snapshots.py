@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from fixtures.stories import write_cod, write_yolo
 from nanwatch.clock import ManualClock
 from nanwatch.config import Config
 from nanwatch.following import Following, detail_for
@@ -22,7 +21,7 @@ from nanwatch.views.dashboard.app import Dashboard
 from nanwatch.views.dashboard.preferences import Preferences
 from nanwatch.views.dashboard.themes import ANSI, DARK, LIGHT
 from nanwatch.watch import Watch
-from tests.support.logs import capture
+from tests.support.logs import capture, cod_story, yolo_story
 from tests.views.dashboard.making import Driver
 
 NOW = 1_772_863_924.0
@@ -38,10 +37,8 @@ def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     time.tzset()
     folder = Path("logs")
     folder.mkdir()
-    with (folder / "yolov8m.log").open("wb") as file:
-        write_yolo(file, batches=2000)
-    with (folder / "cod-camo.log").open("wb") as file:
-        write_cod(file)
+    (folder / "yolov8m.log").write_bytes(yolo_story(2000)[0])
+    (folder / "cod-camo.log").write_bytes(cod_story(252)[0])
     (folder / "oom.log").write_bytes(capture("ultralytics/v8n_8.3.100_redirect_oom"))
     (folder / "trainer.log").write_bytes(capture("hf_trainer/hf_5.23_redirect"))
     found = sorted(folder.iterdir())
