@@ -16,10 +16,11 @@ from nanwatch.model.frame import Chunk, Discontinuity
 from nanwatch.model.snapshot import Snapshot
 from nanwatch.model.update import Update
 from nanwatch.pipeline import LogPipeline
+from nanwatch.pipewatch import PipeWatch
 from nanwatch.sharing import Sharing
 from nanwatch.snapshots import Snapshots
 from nanwatch.tail.follower import Follower
-from nanwatch.watch import PipeWatch, Watch
+from nanwatch.watch import Watch
 
 _DETAIL, _LEAST_DETAIL = 1 << 12, 1 << 19
 _POINTS, _POINTS_IN_ALL, _FEWEST_POINTS = 400, 20_000, 50

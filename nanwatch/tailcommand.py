@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from nanwatch.following import Following
     from nanwatch.live import Live
     from nanwatch.model.update import Update
+    from nanwatch.pipewatch import PipeWatch
     from nanwatch.views.plain import PlainLines
-    from nanwatch.watch import PipeWatch, Watch
+    from nanwatch.watch import Watch
 
 _SAFETY_NET, _POLLED = 10.0, 2.0
 """Seconds after which every log is looked at anyway, where events wake us and where they cannot."""
@@ -120,9 +121,10 @@ def _repeated(watch: Watch | PipeWatch, lines: PlainLines) -> Iterator[str]:
 def _lines_watch(
     arguments: argparse.Namespace, patterns: list[str], config: Config, progress: Progress | None
 ) -> Watch | PipeWatch:
+    from nanwatch.pipewatch import PipeWatch
     from nanwatch.tail.tailer import Tailer
     from nanwatch.tail.wake import open_wake
-    from nanwatch.watch import PipeWatch, Watch
+    from nanwatch.watch import Watch
 
     if "-" in patterns:
         return PipeWatch(config, every_event=arguments.events)
@@ -168,9 +170,9 @@ def _live(patterns: list[str], config: Config, is_polled: bool, pipe: int | None
     def begin(hand_over: Callable[[Update], None]) -> Following:
         from nanwatch.clock import SystemClock
         from nanwatch.following import Following
+        from nanwatch.pipewatch import PipeWatch
         from nanwatch.sharing import Sharing
         from nanwatch.tail.wake import remote_file_system
-        from nanwatch.watch import PipeWatch
 
         clock = SystemClock()
         folder = _store_folder(config)

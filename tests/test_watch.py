@@ -14,10 +14,11 @@ from nanwatch.config import Config
 from nanwatch.model.alert import Alert
 from nanwatch.model.event import EpochDone, Event
 from nanwatch.pipeline import Notice
+from nanwatch.pipewatch import PipeWatch
 from nanwatch.tail.tailer import Tailer
 from nanwatch.tail.wake import ManualWake
 from nanwatch.tail.writers import Writer
-from nanwatch.watch import PipeWatch, Watch
+from nanwatch.watch import Watch
 from tests.support.logs import bars, facts_of, lines, read, yolo_story
 
 START = 1_000_000.0

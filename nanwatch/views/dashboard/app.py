@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import glob
 import io
 import signal
 import time
@@ -17,21 +16,20 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
-from nanwatch.alerts.suppression import is_silenced
 from nanwatch.clock import Clock
 from nanwatch.config import Rules
-from nanwatch.model.alert import Alert, Silence
-from nanwatch.model.outlook import eta_of
+from nanwatch.model.alert import Alert
 from nanwatch.model.snapshot import Snapshot
 from nanwatch.model.update import Update
-from nanwatch.views.dashboard.dialogs import ChoiceDialog, KeysDialog, LineDialog
+from nanwatch.views.dashboard.asking import Asking
+from nanwatch.views.dashboard.dialogs import KeysDialog, LineDialog
 from nanwatch.views.dashboard.key_line import KeyLine
 from nanwatch.views.dashboard.main_screen import EVERYWHERE, MainScreen
 from nanwatch.views.dashboard.messages import AckWanted, BackWanted, CopyWanted, SilenceWanted
 from nanwatch.views.dashboard.palette import commands
 from nanwatch.views.dashboard.preferences import Preferences
 from nanwatch.views.dashboard.themes import ThemedApp
-from nanwatch.views.words import clean, moment, plural, size_words
+from nanwatch.views.words import clean, plural, size_words
 
 if TYPE_CHECKING:  # what follows the logs is loaded by its own thread, once the first picture stands
     from nanwatch.live import Live
@@ -39,7 +37,6 @@ if TYPE_CHECKING:  # what follows the logs is loaded by its own thread, once the
 
 _DRAW_S, _TICK_S = 0.5, 1.0
 """Seconds between two redraws of what came in, and between two of what only time changes."""
-_HOUR = 3600.0
 _MOST_COMPARED = 6
 _ALARM_AGAIN_S = 600.0
 _MOST_ALARMS = 3
@@ -97,7 +94,7 @@ class Dashboard(ThemedApp):
         self._alarmed: dict[tuple[Path, str], float] = {}
         self._comparison: CompareScreen | None = None
         self._marked: list[Path] = []
-        self._to_silence: list[SilenceWanted] = []
+        self.asking = Asking(self)
         self.failure: Exception | None = None
         self.main = MainScreen(rules, is_ascii=is_ascii)
 
@@ -223,77 +220,27 @@ class Dashboard(ThemedApp):
 
     # -- what people ask for
 
-    def _may_ask(self, path: Path, alerts: list[Alert]) -> list[Alert]:
-        """Return those of *alerts* of which something can be asked; say why it cannot, where there are none."""
-        snapshot = self._snapshots.get(path)
-        if snapshot is not None and (snapshot.is_history or snapshot.is_estimate):
-            self.notify("still reading the log: ask again in a moment", severity="information")
-            return []
-        firing = [alert for alert in alerts if alert.state == "firing"]
-        if not firing:
-            self.notify("no alert fires here", severity="information")
-        return firing
-
     @on(AckWanted)
     def _on_ack_wanted(self, message: AckWanted) -> None:
-        alerts = self._may_ask(message.path, message.alerts)
-        if self._live is None or not alerts:
-            return
-        self._live.acknowledge(message.path, [alert.id for alert in alerts], message.undo)
-        what = plural(len(alerts), "alert")
-        self.notify(f"{what} no longer acknowledged" if message.undo else f"{what} acknowledged until it ends")
+        self.asking.acknowledge(message)
 
     @on(SilenceWanted)
     def _on_silence_wanted(self, message: SilenceWanted) -> None:
-        if not self._may_ask(message.path, message.alerts):
-            return
-        self._to_silence.append(message)
-        if len(self._to_silence) == 1:  # of several runs that are marked, each is asked for
-            self.call_later(self._ask_how_long)
+        self.asking.silence(message)
 
-    def _ask_how_long(self) -> None:
-        wanted, self._to_silence = self._to_silence, []
-        targets = [(rule, self._run_id(w.path)) for w in wanted for rule in sorted({a.rule for a in w.alerts})]
-        rules = ", ".join(dict.fromkeys(rule for rule, _ in targets))
-        names = self.main.runs.names
-        where = clean(names.get(wanted[0].path, str(wanted[0].path))) if len(wanted) == 1 else f"{len(wanted)} runs"
-        terms = list(self._terms(wanted[0].path))
-        choices = [words if words.startswith(("until", "end")) else f"for {words}" for words, _ in terms]
+    def snapshot(self, path: Path) -> Snapshot | None:
+        """Return what is known of the log at *path*."""
+        return self._snapshots.get(path)
 
-        def silence(chosen: int | None) -> None:
-            if chosen is None or self._live is None:
-                return
-            words, ends_at = terms[chosen]
-            if words == _UNSILENCE:
-                now = self._clock.now()
-                silenced = [(alert, self._run_id(w.path)) for w in wanted for alert in w.alerts]
-                self._live.end_silences(lambda s: any(is_silenced(alert, run, s, now) for alert, run in silenced))
-                self.notify("the silences that cover this were ended; those of the config stay")
-                return
-            for rule, run in targets:
-                now = self._clock.now()
-                comment = "" if ends_at is None else f"until {moment(ends_at, now)}"
-                self._live.silence(Silence(rule, glob.escape(run), starts_at=now, ends_at=ends_at, comment=comment))
-            self.notify(f"{rules} silenced {choices[chosen]}", markup=False)
+    @property
+    def live(self) -> Live | None:
+        """What follows the logs; None before it began."""
+        return self._live
 
-        self.push_screen(ChoiceDialog(f"Silence {rules} of {where}", choices), silence)
-
-    def _terms(self, path: Path) -> Iterable[tuple[str, float | None]]:
-        now = self._clock.now()
-        yield "1 hour", now + _HOUR
-        yield "4 hours", now + 4 * _HOUR
-        yield "24 hours", now + 24 * _HOUR
-        snapshot = self._snapshots.get(path)
-        left = None if snapshot is None or snapshot.view is None else eta_of(snapshot.view.run)
-        if left:
-            yield "until the run should be done", now + left
-        yield "until it is ended here", None
-        if snapshot is not None and snapshot.view is not None and _is_silenced(snapshot.view.alerts):
-            yield _UNSILENCE, None
-
-    def _run_id(self, path: Path) -> str:
-        snapshot = self._snapshots.get(path)
-        return str(path) if snapshot is None or snapshot.view is None else snapshot.view.run.id
+    @property
+    def clock(self) -> Clock:
+        """Where the time comes from."""
+        return self._clock
 
     @on(CopyWanted)
     def _on_copy_wanted(self, message: CopyWanted) -> None:
@@ -427,10 +374,3 @@ class Dashboard(ThemedApp):
         """Remember the theme that was chosen."""
         if getattr(self, "_preferences", None) is not None and self.is_running:
             self._preferences.keep("app", {**self._preferences.part("app"), "theme": theme})
-
-
-_UNSILENCE = "end the silence"
-
-
-def _is_silenced(alerts: Iterable[Alert]) -> bool:
-    return any(reason.startswith("silenced") for alert in alerts for reason in alert.suppressed)

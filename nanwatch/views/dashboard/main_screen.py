@@ -189,8 +189,9 @@ class MainScreen(Screen[None]):
         if tab is not None:
             self.run_pane.open_tab(tab)
         self._lay_out()
-        self._enter()
-        self.call_after_refresh(self._enter)  # its size is known only now, if it was not seen before
+        if self.run_pane.size.width:
+            self._enter()
+        self.call_after_refresh(self._enter)  # only now its size is known, if it was not seen before
 
     async def _mount_and_open(self, path: Path, tab: str | None) -> None:
         await self.mount_run_pane()

@@ -69,6 +69,7 @@ class RunPane(Vertical):
         }
         self.tab = TABS[0]
         self._came_from: str | None = None
+        self._shown: tuple[Snapshot, str, str, float] | None = None
         self.snapshot: Snapshot | None = None
         self._log_of: tuple[Path, tuple[tuple[int, str], ...]] | None = None
 
@@ -117,8 +118,10 @@ class RunPane(Vertical):
         self._lay_out()
 
     def on_resize(self) -> None:
-        """Lay out for the new size."""
+        """Lay out for the new size, and fill it at once: it may have been seen for the first time."""
         self._lay_out()
+        if self._shown is not None:
+            self.call_later(self.show_run, *self._shown)
 
     @property
     def _has_charts(self) -> bool:
@@ -151,11 +154,10 @@ class RunPane(Vertical):
     def show_run(self, snapshot: Snapshot, name: str, place: str, now: float) -> None:
         """Show *snapshot* of the run called *name*, the one at *place* (`run 1/12`), as it is at *now*."""
         self.snapshot = snapshot
+        self._shown = snapshot, name, place, now
         self._title_line.show_lines([self._title(snapshot, name, place, now)])
         view = snapshot.view
-        counts = (
-            {} if view is None else {"alerts": sum(a.state == "firing" and a.severity != "info" for a in view.alerts)}
-        )
+        counts = {"alerts": 0 if view is None else len(firing(view))}
         self._tab_line.show_tabs(self.tab, counts)
         if self.tab == "log":
             self._show_log()

@@ -60,6 +60,15 @@ def still(logs: list[Path], theme: str = DARK, is_ascii: bool = False) -> Dashbo
     return Dashboard(lambda _: live, clock, Preferences(None), theme=theme, is_ascii=is_ascii)
 
 
+async def settled(seen: Driver) -> None:
+    """Wait until nothing on the screen moves any more: what is laid out anew is drawn anew."""
+    alike, before = 0, ""
+    while alike < 4:
+        seen.app.draw()
+        await seen.pilot.pause(0.03)
+        alike, before = (alike + 1 if seen.text == before else 0), seen.text
+
+
 def after(*keys: str, sees: str = "", run: str = "") -> Callable[[Pilot[None]], object]:
     """Return what presses *keys* (on the run called *run*) once all was read, and waits until *sees* is seen."""
 
@@ -68,17 +77,15 @@ def after(*keys: str, sees: str = "", run: str = "") -> Callable[[Pilot[None]], 
         assert isinstance(app, Dashboard)
         seen = Driver(app, pilot)
         await seen.until(lambda: app.is_live and app.main.run_pane is not None and not app._is_due, "the first look")
-        app.draw()
-        await pilot.pause()
+        await settled(seen)
         if run:
             app.main.runs.select(next(path for path in app.main.runs.names if path.stem == run))
         for key in keys:
             await pilot.press(key)
             await pilot.pause()
-        app.draw()
-        await pilot.pause()
         if sees:
             await seen.see(sees)
+        await settled(seen)
 
     return before
 

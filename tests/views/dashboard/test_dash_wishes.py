@@ -259,9 +259,9 @@ def test_nothing_is_asked_of_a_log_that_is_still_being_read(tmp_path: Path) -> N
         async with dashboard(tmp_path) as seen:
             view = seen.app._snapshots[path].view
             assert view is not None
-            assert seen.app._may_ask(path, view.alerts)
+            assert seen.app.asking.may_ask(path, view.alerts)
             seen.app._snapshots[path] = replace(seen.app._snapshots[path], is_history=True)
-            assert seen.app._may_ask(path, view.alerts) == []
+            assert seen.app.asking.may_ask(path, view.alerts) == []
             await seen.see("still reading the log")
 
     play(scenario)
