@@ -189,6 +189,6 @@ def _reason(error: OSError, host: str, port: int) -> str:
         return f"port {port} of {host} is taken; another one: --serve :{port % 65535 + 1}"
     if error.errno == errno.EACCES:
         return f"port {port} is not permitted; one from 1024 on is"
-    if error.errno == errno.EADDRNOTAVAIL:
+    if error.errno in (errno.EADDRNOTAVAIL, None):  # from Python 3.13 on, asyncio has its own words for it
         return f"{host} is no address of this machine"
     return (error.strerror or str(error)).lower()
