@@ -216,7 +216,7 @@ class Following:
             problem, size = watch.problem, watch.size
         elif log is None:
             problem = "file is missing"
-        read, is_history = size - behind, not watch.is_live
+        read, is_history = size - behind, not watch.is_live and behind > 0
         if before is not None and before.is_estimate and behind > 0 and is_history:
             return replace(before, size=size, read=read)  # what its end told is nearer to the truth than its start
         if path in self._changed or before is None or before.is_estimate:
