@@ -34,6 +34,14 @@ def folder_of(kind: Literal["cache", "config", "state"]) -> Path:
     return look[kind]("nanwatch")
 
 
+def store_folder(config: Config, asked: str | None = None) -> Path:
+    """Return where the daemon of *config* keeps its store, unless another folder is *asked* for."""
+    from nanwatch.configvalues import read_path
+
+    named = asked or config.daemon.state
+    return read_path(named, "--state" if asked else "daemon.state").absolute() if named else folder_of("state")
+
+
 def hint(patterns: list[str]) -> str:
     """Return how the logs deeper in a folder are named, where a folder was."""
     folder = next((p for p in patterns if Path(p).is_dir()), None)

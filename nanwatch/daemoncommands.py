@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import logging
 import os
@@ -26,9 +25,10 @@ from nanwatch.alerts.suppression import is_silenced
 from nanwatch.clock import SystemClock
 from nanwatch.config import Config, Duration
 from nanwatch.configfile import load_config
-from nanwatch.configvalues import parse_duration, read_path
+from nanwatch.configvalues import parse_duration
+from nanwatch.console import say, store_folder
 from nanwatch.errors import NanwatchError, NothingToRead, UsageError
-from nanwatch.holding import hold, holder
+from nanwatch.holding import hold, holder, user_name
 from nanwatch.model.alert import Silence
 from nanwatch.redaction import RedactingFormatter, Redactor
 from nanwatch.store import FILE, Store, open_store
@@ -101,7 +101,7 @@ def silence(arguments: argparse.Namespace) -> int:
         raise UsageError("name a --rule or a --run, or say --all")
     wanted = Silence(arguments.rule, arguments.run, arguments.severity, now, ends_at, arguments.comment)
     with _store(folder) as store:
-        number = store.add_silence(wanted, _user())
+        number = store.add_silence(wanted, user_name())
         found = sum(is_silenced(alert, run.id, wanted, now) for run, alert in store.alerts())
     until = "until it is ended" if ends_at is None else time.strftime("until %Y-%m-%d %H:%M", time.localtime(ends_at))
     matched = f"{found} of the alerts that fire now" if found else "nothing that fires now"
@@ -184,10 +184,7 @@ def _loader(arguments: argparse.Namespace, first: Config) -> Callable[[], Config
 
 
 def _folder(arguments: argparse.Namespace, config: Config) -> Path:
-    from platformdirs import user_state_path
-
-    named = arguments.state or config.daemon.state
-    return read_path(named, "--state").absolute() if named else user_state_path("nanwatch")
+    return store_folder(config, arguments.state)
 
 
 @contextmanager
@@ -195,7 +192,7 @@ def _store(folder: Path) -> Iterator[Store]:
     """Open the store that a daemon has made in *folder*, and close it."""
     if not (folder / FILE).exists():
         raise NothingToRead(f"{_NO_DAEMON}, and none has been: {folder / FILE} is not there")
-    with _opened(folder, _say) as store:
+    with _opened(folder, say) as store:
         try:
             yield store
             if store.database.degraded:  # what was asked would be gone with this process
@@ -240,13 +237,6 @@ def _end(arguments: argparse.Namespace, now: float) -> float | None:
     if not 0 < duration <= _LONGEST_S:
         raise UsageError(f"--for: expected a duration such as 2h or 30m, found {arguments.duration!r}")
     return now + duration
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container, users may have no names
-        return f"user {os.getuid()}"
 
 
 def _host(config: Config) -> str:
@@ -366,8 +356,4 @@ def _warn_of_open_secrets(config: Config) -> None:
 
 def _say_if_idle(folder: Path) -> None:
     if holder(folder) is None:
-        _say(f"{_NO_DAEMON}: it will be taken up when one starts")
-
-
-def _say(text: str) -> None:
-    print(f"nanwatch: {printable(text)}", file=sys.stderr, flush=True)
+        say(f"{_NO_DAEMON}: it will be taken up when one starts")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import getpass
 import json
 import os
 import socket
@@ -44,6 +45,14 @@ def hold(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def user_name() -> str:
+    """Return who runs this process, as others are told."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container, users may have no names
+        return f"user {os.getuid()}"
 
 
 def _lock_alone(lock: int, folder: Path) -> None:

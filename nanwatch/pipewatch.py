@@ -74,11 +74,13 @@ class PipeWatch:
         if step := self._steps.step():
             self.pipeline.shift_time(step)
         now = self._clock.now()
-        self.changed = {self._follower.path}
+        self.changed = set()
         for chunk in self._follower.poll():
             self._grew_at = now
+            self.changed = {self._follower.path}
             yield from self.pipeline.feed(chunk, now)
         if self._follower.at_end:
+            self.changed = {self._follower.path}
             yield from self.pipeline.finish(now)
         else:
             yield from self.pipeline.catch_up(now)

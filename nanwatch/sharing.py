@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from nanwatch.errors import NanwatchError
-from nanwatch.holding import holder
+from nanwatch.holding import holder, user_name
 from nanwatch.model.alert import Silence
 from nanwatch.store import FILE, Store, open_store
 
@@ -62,7 +60,7 @@ class Sharing:
 
     def silence(self, silence: Silence) -> bool:
         """Set *silence*; return whether it is written."""
-        return self._write(lambda store: store.add_silence(silence, _user()))
+        return self._write(lambda store: store.add_silence(silence, user_name()))
 
     def end_silences(self, ends: Callable[[Silence], bool], now: float) -> None:
         """End the silences for which *ends* holds."""
@@ -123,10 +121,3 @@ class Sharing:
             self.problem = f"{self.folder / FILE}: {error}"
             return False
         return True
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container, users may have no names
-        return f"user {os.getuid()}"

@@ -50,7 +50,7 @@ class Snapshots:
         elif self._touched is not None and run.epoch is not None:
             self._touched.add(run.epoch)
 
-    def take(self, grew_at: float | None, now: float) -> RunView:
+    def _take(self, grew_at: float | None, now: float) -> RunView:
         """Return the current run as it stands at *now*; its log last grew at *grew_at*."""
         run = self.pipeline.runs[-1]
         alerts = [copy.copy(alert) for alert in self.pipeline.alerts_of(run)]
@@ -59,7 +59,7 @@ class Snapshots:
         silence = None if grew_at is None else max(0.0, now - grew_at)
         return RunView(taken, alerts, status_of(run, alerts), silence)
 
-    def curves(self) -> dict[str, Curve]:
+    def _take_curves(self) -> dict[str, Curve]:
         """Return the curves of the current run as they stand."""
         if self._curves_changed:
             self._copied_curves, self._curves_changed = self._curves.copy(), False
@@ -67,8 +67,8 @@ class Snapshots:
 
     def snapshot(self, grew_at: float | None, now: float, size: int, read: int) -> Snapshot:
         """Return the log as it stands: of *size* bytes, *read* ones were read."""
-        view = self.take(grew_at, now)
-        return Snapshot(self.path, view, self.curves(), grew_at, size, read, number=view.run.number)
+        view = self._take(grew_at, now)
+        return Snapshot(self.path, view, self._take_curves(), grew_at, size, read, number=view.run.number)
 
 
 def _copy_run(run: Run, known: dict[int, Epoch], touched: Set[int] | None) -> Run:

@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nanwatch.config import Config
-from nanwatch.console import config_of, folder_of, hint, print_notice, progress_line, say
+from nanwatch.console import config_of, folder_of, hint, print_notice, progress_line, say, store_folder
 from nanwatch.errors import UsageError
 from nanwatch.tail.discover import Discovery
 from nanwatch.views.terminal import Progress, is_unicode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from nanwatch.following import Following
     from nanwatch.live import Live
     from nanwatch.model.update import Update
     from nanwatch.pipewatch import PipeWatch
+    from nanwatch.tail.tailer import Tailer
     from nanwatch.views.plain import PlainLines
     from nanwatch.watch import Watch
 
@@ -122,20 +122,28 @@ def _lines_watch(
     arguments: argparse.Namespace, patterns: list[str], config: Config, progress: Progress | None
 ) -> Watch | PipeWatch:
     from nanwatch.pipewatch import PipeWatch
-    from nanwatch.tail.tailer import Tailer
-    from nanwatch.tail.wake import open_wake
     from nanwatch.watch import Watch
 
     if "-" in patterns:
         return PipeWatch(config, every_event=arguments.events)
-    discovery = Discovery(patterns)
-    if not discovery.scan():
+    tailer, found = _tailer(patterns, arguments.poll)
+    if not found:
         say(f"no log yet: {', '.join(patterns)}{hint(patterns)}; waiting for one")
-    wake = open_wake(discovery.folders(), "polling" if arguments.poll else "auto")
-    if wake.note and not arguments.poll:
-        say(wake.note)
-    tailer = Tailer(patterns, wake, recheck_s=_SAFETY_NET if wake.kind == "native" else _POLLED)
+    if tailer.note and not arguments.poll:
+        say(tailer.note)
     return Watch(tailer, config, every_event=arguments.events, progress=progress)
+
+
+def _tailer(patterns: list[str], is_polled: bool, chunk_size: int = 1 << 18) -> tuple[Tailer, int]:
+    """Return what follows the logs that *patterns* name, and how many there are now."""
+    from nanwatch.tail.tailer import Tailer
+    from nanwatch.tail.wake import open_wake
+
+    discovery = Discovery(patterns)
+    found = len(discovery.scan())
+    wake = open_wake(discovery.folders(), "polling" if is_polled else "auto")
+    recheck_s = _SAFETY_NET if wake.kind == "native" else _POLLED
+    return Tailer(patterns, wake, recheck_s=recheck_s, chunk_size=chunk_size), found
 
 
 # -- the dashboard
@@ -175,7 +183,7 @@ def _live(patterns: list[str], config: Config, is_polled: bool, pipe: int | None
         from nanwatch.tail.wake import remote_file_system
 
         clock = SystemClock()
-        folder = _store_folder(config)
+        folder = store_folder(config)
         sharing = Sharing(folder, lambda path: remote_file_system(path) is not None)
         watch = _dashboard_watch(patterns, config, is_polled) if pipe is None else PipeWatch(config, fd=pipe)
         return Following(watch, config, clock, hand_over, sharing)
@@ -185,24 +193,10 @@ def _live(patterns: list[str], config: Config, is_polled: bool, pipe: int | None
 
 def _dashboard_watch(patterns: list[str], config: Config, is_polled: bool) -> Watch:
     from nanwatch.following import detail_for
-    from nanwatch.tail.tailer import Tailer
-    from nanwatch.tail.wake import open_wake
     from nanwatch.watch import Watch
 
-    discovery = Discovery(patterns)
-    found = discovery.scan()
-    wake = open_wake(discovery.folders(), "polling" if is_polled else "auto")
-    recheck_s = _SAFETY_NET if wake.kind == "native" else _POLLED
-    tailer = Tailer(patterns, wake, recheck_s=recheck_s, chunk_size=_CHUNK)
-    return Watch(tailer, config, turn_s=_TURN_S, is_service=True, detail=detail_for(len(found)))
-
-
-def _store_folder(config: Config) -> Path:
-    """Return where the daemon of this config keeps its store."""
-    from nanwatch.configvalues import read_path
-
-    named = config.daemon.state
-    return read_path(named, "daemon.state").absolute() if named else folder_of("state")
+    tailer, found = _tailer(patterns, is_polled, chunk_size=_CHUNK)
+    return Watch(tailer, config, turn_s=_TURN_S, is_service=True, detail=detail_for(found))
 
 
 def _take_pipe() -> int:

@@ -64,9 +64,10 @@ def test_what_is_written_arrives(tmp_path: Path) -> None:
         view = update.snapshots[path].view if path in update.snapshots else None
         return view is not None and view.run.epoch == 2
 
-    listener.wait_for(has_epoch)
+    assert has_epoch(listener.wait_for(has_epoch))
     (tmp_path / "y.log").write_bytes(bars(1, "0.5"))
-    listener.wait_for(lambda u: tmp_path / "y.log" in u.snapshots)
+    update = listener.wait_for(lambda u: tmp_path / "y.log" in u.snapshots)
+    assert update.is_live
     live.stop()
 
 

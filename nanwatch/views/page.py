@@ -117,7 +117,7 @@ def render(lines: list[Line], page: Page, color: bool) -> str:
     """Return the page as text; the only escapes in it are the colours that this puts there."""
     shown = []
     for line in lines:
-        spans = [(_inert(span.text), _COLORS.get(span.role) if color else None) for span in page.bound(line).spans]
+        spans = [(inert(span.text), _COLORS.get(span.role) if color else None) for span in page.bound(line).spans]
         while spans and not spans[-1][0].rstrip():
             spans.pop()
         if spans:
@@ -126,6 +126,6 @@ def render(lines: list[Line], page: Page, color: bool) -> str:
     return "".join(shown)
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """Return *text* without what is not printable: the last guard, after every word was cleaned."""
     return text if text.isprintable() else "".join(c for c in text if c.isprintable())

@@ -15,7 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from nanwatch.views.dashboard.paint import style_of
-from nanwatch.views.page import Line
+from nanwatch.views.page import Line, inert
 
 _BOLD = Style(bold=True)
 _RESTING = Style(bold=True, underline=True)
@@ -204,11 +204,11 @@ class LinesView(ScrollView, can_focus=True):
             base += self._style("head")
         if look.is_cursor and look.is_focused:  # in one colour: a reversed line of many is hard to read
             base += self._style("cursor")
-            segments = [Segment(_inert(s.text), base + _BOLD if self._style(s.role).bold else base) for s in line.spans]
+            segments = [Segment(inert(s.text), base + _BOLD if self._style(s.role).bold else base) for s in line.spans]
         elif look.is_cursor:
-            segments = [Segment(_inert(s.text), base + self._style(s.role) + _RESTING) for s in line.spans]
+            segments = [Segment(inert(s.text), base + self._style(s.role) + _RESTING) for s in line.spans]
         else:
-            segments = [Segment(_inert(s.text), base + self._style(s.role)) for s in line.spans]
+            segments = [Segment(inert(s.text), base + self._style(s.role)) for s in line.spans]
         return Strip(segments).extend_cell_length(max(self.text_width, self._widest), base)
 
     def _style(self, role: str) -> Style:
@@ -240,8 +240,3 @@ class LinesView(ScrollView, can_focus=True):
         seen = [n for n in indices if top <= n < top + self.page_height + 1]
         if seen:
             self.refresh(*(Region(0, n - top + len(self._head), self.size.width, 1) for n in seen))
-
-
-def _inert(text: str) -> str:
-    """Return *text* without what is not printable: the last guard, after every word was cleaned."""
-    return text if text.isprintable() else "".join(c for c in text if c.isprintable())

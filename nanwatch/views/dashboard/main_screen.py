@@ -189,19 +189,13 @@ class MainScreen(Screen[None]):
         if tab is not None:
             self.run_pane.open_tab(tab)
         self._lay_out()
-        if self.run_pane.size.width:
-            self._enter()
-        self.call_after_refresh(self._enter)  # only now its size is known, if it was not seen before
+        self._show_run()  # if it was not seen before, it fills itself as soon as it knows its size
+        self.run_pane.focus_panel()
+        self.show_keys()
 
     async def _mount_and_open(self, path: Path, tab: str | None) -> None:
         await self.mount_run_pane()
         self.open_run(path, tab)
-
-    def _enter(self) -> None:
-        self._show_run()
-        if self.run_pane is not None:
-            self.run_pane.focus_panel()
-        self.show_keys()
 
     def _leave(self) -> None:
         """Go back to the list."""
@@ -209,7 +203,6 @@ class MainScreen(Screen[None]):
         self._lay_out()
         self.runs.focus_list()
         self._show_again()
-        self.call_after_refresh(self._show_again)
 
     @on(RunOpened)
     def _on_run_opened(self, message: RunOpened) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -128,6 +129,14 @@ class OverviewPanel(LinesView):
         self._is_ascii = is_ascii
         self._tail = Tail(last_lines)
         self._shown: tuple[Snapshot, float] | None = None
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Nothing: the overview has no choices."""
+        return {}
+
+    def restore(self, settings: Mapping[str, object]) -> None:
+        """Do nothing."""
 
     def show_run(self, snapshot: Snapshot, now: float) -> None:
         """Show *snapshot* as it is at *now* (Unix seconds)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from nanwatch.model.snapshot import Snapshot
@@ -21,7 +22,19 @@ class Key(NamedTuple):
 class Panel(Protocol):
     """A tab of a run."""
 
-    KEYS: tuple[Key, ...]
+    @property
+    def KEYS(self) -> tuple[Key, ...]:  # noqa: N802 - a constant of each panel's class
+        """What the keys do here."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """What is to be remembered until the next time, as plain values."""
+        ...
+
+    def restore(self, settings: Mapping[str, object]) -> None:
+        """Take up what was remembered, as far as it is understood."""
+        ...
 
     def show_run(self, snapshot: Snapshot, now: float) -> None:
         """Show *snapshot* as it is at *now* (Unix seconds); called only while the panel is seen."""

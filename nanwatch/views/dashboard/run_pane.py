@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from nanwatch.config import Rules
 from nanwatch.model.snapshot import Snapshot
-from nanwatch.views.block import MARKS, STATUS_ROLES
+from nanwatch.views.block import STATUS_ROLES
 from nanwatch.views.dashboard.alerts import AlertsPanel
 from nanwatch.views.dashboard.curves.panel import CurvesPanel
 from nanwatch.views.dashboard.epochs import EpochsPanel
@@ -21,17 +21,17 @@ from nanwatch.views.dashboard.lines import LinesView
 from nanwatch.views.dashboard.log.panel import LogPanel
 from nanwatch.views.dashboard.messages import BackWanted, CopyWanted, TabPicked
 from nanwatch.views.dashboard.overview import OverviewPanel
-from nanwatch.views.dashboard.panel import TABS, Key, glyphs_of
-from nanwatch.views.dashboard.runs.entry import quieted
+from nanwatch.views.dashboard.panel import TABS, Key, Panel, glyphs_of
+from nanwatch.views.dashboard.runs.columns import letter
+from nanwatch.views.dashboard.runs.entry import entry_of
 from nanwatch.views.dashboard.tabs import TabLine
-from nanwatch.views.health import firing, health
+from nanwatch.views.health import firing
 from nanwatch.views.page import Line, Page, Role, Span
 from nanwatch.views.words import age, whole_percent
 
 _ARROW = 2
 _ROOMY = (130, 32)
 """Cells of the pane from which on the overview does not need all of them."""
-_REMEMBERED = ("curves", "epochs", "alerts", "overview")
 
 
 class TitleLine(LinesView, can_focus=False):
@@ -48,8 +48,7 @@ class RunPane(Vertical):
 
     DEFAULT_CSS = """
     RunPane { background: $background; }
-    RunPane > .tab { height: 1fr; display: none; }
-    RunPane > .tab.-open { display: block; }
+    RunPane > .tab { height: 1fr; }
     RunPane > #run-title { height: 1; overflow-y: hidden; scrollbar-size: 0 0; }
     """
 
@@ -60,26 +59,27 @@ class RunPane(Vertical):
         self._title_line = TitleLine(id="run-title")
         self._tab_line = TabLine(TABS, id="run-tabs")
         self._log = LogPanel(is_ascii=is_ascii, id="log")
-        self._panels: dict[str, Widget] = {
-            "overview": OverviewPanel(is_ascii=is_ascii, id="overview"),
-            "curves": CurvesPanel(is_ascii=is_ascii, id="curves"),
-            "epochs": EpochsPanel(is_ascii=is_ascii, id="epochs"),
-            "alerts": AlertsPanel(is_ascii=is_ascii, rules=rules, id="alerts"),
-            "log": self._log,
-        }
+        self._overview = OverviewPanel(is_ascii=is_ascii, id="overview")
+        curves, epochs = CurvesPanel(is_ascii=is_ascii, id="curves"), EpochsPanel(is_ascii=is_ascii, id="epochs")
+        alerts = AlertsPanel(is_ascii=is_ascii, rules=rules, id="alerts")
+        self._widgets: dict[str, Widget] = {
+            "overview": self._overview, "curves": curves, "epochs": epochs, "alerts": alerts, "log": self._log,
+        }  # fmt: skip
+        self._panels: dict[str, Panel] = {
+            "overview": self._overview, "curves": curves, "epochs": epochs, "alerts": alerts,
+        }  # fmt: skip
         self.tab = TABS[0]
         self._came_from: str | None = None
         self._shown: tuple[Snapshot, str, str, float] | None = None
-        self.snapshot: Snapshot | None = None
         self._log_of: tuple[Path, tuple[tuple[int, str], ...]] | None = None
 
     def compose(self) -> ComposeResult:
         """Put the parts together."""
         yield self._title_line
         yield self._tab_line
-        for panel in self._panels.values():
-            panel.add_class("tab")
-            yield panel
+        for widget in self._widgets.values():
+            widget.add_class("tab")
+            yield widget
         self.open_tab(self.tab)
 
     @on(LogPanel.Back)
@@ -99,18 +99,20 @@ class RunPane(Vertical):
     @property
     def panel(self) -> Widget:
         """The panel of the tab that is open."""
-        return self._panels[self.tab]
+        return self._widgets[self.tab]
 
     @property
     def keys(self) -> tuple[Key, ...]:
         """The keys of that panel."""
-        keys: tuple[Key, ...] = getattr(self.panel, "KEYS", ())
-        return keys
+        return self._keys_of(self.tab)
 
     def all_keys(self) -> Iterator[tuple[str, tuple[Key, ...]]]:
         """Yield the name and the keys of each tab."""
         for tab in TABS:
-            yield tab, getattr(self._panels[tab], "KEYS", ())
+            yield tab, self._keys_of(tab)
+
+    def _keys_of(self, tab: str) -> tuple[Key, ...]:
+        return self._panels[tab].KEYS if tab in self._panels else self._log.KEYS
 
     def open_tab(self, tab: str) -> None:
         """Show *tab*."""
@@ -129,9 +131,9 @@ class RunPane(Vertical):
         return self.tab == "overview" and self.size.width >= _ROOMY[0] and self.size.height >= _ROOMY[1]
 
     def _lay_out(self) -> None:
-        for name, panel in self._panels.items():
-            panel.set_class(name == self.tab or (name == "curves" and self._has_charts), "-open")
-        overview = self._panels["overview"]
+        for name, panel in self._widgets.items():
+            panel.display = name == self.tab or (name == "curves" and self._has_charts)
+        overview = self._overview
         overview.styles.height = "auto" if self._has_charts else "1fr"
         overview.styles.max_height = "60%" if self._has_charts else None
 
@@ -153,7 +155,6 @@ class RunPane(Vertical):
 
     def show_run(self, snapshot: Snapshot, name: str, place: str, now: float) -> None:
         """Show *snapshot* of the run called *name*, the one at *place* (`run 1/12`), as it is at *now*."""
-        self.snapshot = snapshot
         self._shown = snapshot, name, place, now
         self._title_line.show_lines([self._title(snapshot, name, place, now)])
         view = snapshot.view
@@ -164,25 +165,23 @@ class RunPane(Vertical):
             self._log.poll()
         else:
             for name in (self.tab, *(["curves"] if self._has_charts else [])):
-                self._panels[name].show_run(snapshot, now)  # type: ignore[attr-defined] # Textual knows but widgets
+                self._panels[name].show_run(snapshot, now)
 
     def restore(self, settings: dict[str, Any]) -> None:
         """Take up what was remembered of each panel."""
-        for name in _REMEMBERED:
-            restore = getattr(self._panels[name], "restore", None)
-            if restore is not None and isinstance(settings.get(name), dict):
-                restore(settings[name])
+        for name, panel in self._panels.items():
+            if isinstance(settings.get(name), dict):
+                panel.restore(settings[name])
 
     @property
     def settings(self) -> dict[str, Any]:
         """What is to be remembered of each panel."""
-        found = {name: getattr(self._panels[name], "settings", None) for name in _REMEMBERED}
-        return {name: settings for name, settings in found.items() if settings}
+        return {name: settings for name, panel in self._panels.items() if (settings := panel.settings)}
 
     def _show_log(self) -> None:
-        snapshot = self.snapshot
-        if snapshot is None:
+        if self._shown is None:
             return
+        snapshot = self._shown[0]
         alerts = () if snapshot.view is None else snapshot.view.alerts
         marks = tuple((a.offset, a.severity) for a in alerts if a.offset is not None)
         if self._log_of != (snapshot.path, marks):
@@ -198,18 +197,17 @@ class RunPane(Vertical):
         right = self._right(snapshot, place, now)
         if view is None:
             return Line([back, Span(page.name(name, max(8, width - 30)), "title"), Span(f"   {right}", "quiet")])
-        told = firing(view)
-        mark = MARKS[health(view)] if not quieted(view) or told else Span("z", "quiet")
+        told, entry = firing(view), entry_of(snapshot.path, name, snapshot)
         kinds: tuple[tuple[str, Role], ...] = (("X", "critical"), ("!", "warning"))
         counted = [(sign, role, sum(a.severity == role for a in told)) for sign, role in kinds]
         counts = [Span(f"  {sign} {n}", role) for sign, role, n in counted if n]
-        tail = [Span("  "), Span(view.status, STATUS_ROLES[view.status]), *counts]
+        tail = [Span("  "), Span(entry.status, STATUS_ROLES.get(entry.status, "quiet")), *counts]
         used = 4 + sum(len(s.text) for s in tail)
         room = width - used - len(right) - 3
         if room < min(16, len(name)):
             right, room = "", width - used - 1
         shown = page.name(name, max(8, room))
-        line = Line([back, mark, Span(" "), Span(shown, "title"), *tail])
+        line = Line([back, letter(entry, self._is_ascii), Span(" "), Span(shown, "title"), *tail])
         gap = width - line.cells - len(right) - 1
         return page.bound(Line([*line.spans, Span(" " * max(1, gap)), Span(right, "quiet")] if right else line.spans))
 

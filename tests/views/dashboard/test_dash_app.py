@@ -299,7 +299,7 @@ def test_where_there_is_room_both_are_seen(tmp_path: Path, size: tuple[int, int]
         async with dashboard(tmp_path, size) as seen:
             await seen.see("2 runs", "[1 Overview]", "run 1/2", "[1 Overview]")
             await seen.press("j")
-            await seen.see("2 runs", "[1 Overview]", "◂ . well")
+            await seen.see("2 runs", "[1 Overview]", "◂ · well")
             await seen.press("enter", "2")
             await seen.see("2 runs", "[2 Curves]")
             await seen.press("Z")

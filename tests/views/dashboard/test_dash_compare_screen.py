@@ -12,8 +12,8 @@ from nanwatch.model.snapshot import Snapshot
 from nanwatch.views.dashboard.compare.screen import CompareScreen
 from nanwatch.views.dashboard.lines import LinesView
 from nanwatch.views.dashboard.themes import DARK, ThemedApp
-from tests.views.dashboard.test_dash_compare_tables import A, B
-from tests.views.dashboard.test_dash_curves_figures import yolo
+from tests.views.compare.test_compare_tables import A, B
+from tests.views.curves.test_curves_figures import yolo
 
 STORY = yolo(200)
 RUNS: list[tuple[str, Snapshot]] = [("first", STORY), ("second", replace(STORY, curves={}))]

@@ -20,7 +20,7 @@ from nanwatch.views.dashboard.curves.view import CurvesView
 from nanwatch.views.dashboard.messages import BackWanted, CopyWanted, LogWanted
 from nanwatch.views.dashboard.themes import DARK, ThemedApp
 from nanwatch.views.words import UNICODE
-from tests.views.dashboard.test_dash_curves_figures import snapshot_by_hand, yolo
+from tests.views.curves.test_curves_figures import snapshot_by_hand, yolo
 
 STORY = yolo()
 

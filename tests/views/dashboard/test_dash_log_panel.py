@@ -482,8 +482,9 @@ def test_jump_before_there_is_a_screen(log: Path) -> None:
             panel.show_log(log)
             panel.jump(LINES.index("step 100 "))
             panel.display = True
-            await pilot.pause()
-            assert "step 100 " in panel.render_line(1 + 22 // 3).text
+            async with asyncio.timeout(10):
+                while "step 100 " not in panel.render_line(1 + 22 // 3).text:
+                    await pilot.pause()
 
     asyncio.run(main())
 

@@ -12,7 +12,7 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 
 from nanwatch.model.snapshot import Snapshot
-from nanwatch.views.dashboard.compare.tables import difference_table, epoch_table
+from nanwatch.views.compare.tables import difference_table, epoch_table
 from nanwatch.views.dashboard.compare.view import CompareView, chart_lines
 from nanwatch.views.dashboard.lines import LinesView
 from nanwatch.views.dashboard.panel import Key, glyphs_of

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 from nanwatch.model.snapshot import Snapshot
-from nanwatch.views.dashboard.compare.runs import Compared, best_of, compared, shared_axis, shared_figures
-from nanwatch.views.dashboard.curves.charts import value_of
-from nanwatch.views.dashboard.curves.figures import Figure
-from nanwatch.views.dashboard.curves.plot import Chart, draw, fitted, frame_of
-from nanwatch.views.dashboard.curves.series import Series
+from nanwatch.views.compare.runs import Compared, best_of, compared, shared_axis, shared_figures
+from nanwatch.views.curves.charts import value_of
+from nanwatch.views.curves.figures import Figure
+from nanwatch.views.curves.plot import Chart, draw, fitted, frame_of
+from nanwatch.views.curves.series import Series
 from nanwatch.views.dashboard.curves.view import AxisView
 from nanwatch.views.page import Line, Role, Span
 from nanwatch.views.words import ASCII, Glyphs, cut_middle, number

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from nanwatch.views.dashboard.curves import charts
-from nanwatch.views.dashboard.curves.figures import Figure
-from nanwatch.views.dashboard.curves.plot import Chart, draw, fitted, frame_of
+from nanwatch.views.curves import charts
+from nanwatch.views.curves.figures import Figure
+from nanwatch.views.curves.plot import Chart, draw, fitted, frame_of
 from nanwatch.views.dashboard.curves.view import CurvesView
 from nanwatch.views.page import Line, Role, Span
 from nanwatch.views.words import ASCII, UNICODE, Glyphs, clean, cut_middle, number, pad, plural

@@ -9,8 +9,9 @@ from textual import events
 from textual.binding import Binding, BindingType
 
 from nanwatch.model.snapshot import Snapshot
-from nanwatch.views.dashboard.curves import charts, grid
-from nanwatch.views.dashboard.curves.settings import settings_from
+from nanwatch.views.curves import charts
+from nanwatch.views.curves.settings import settings_from
+from nanwatch.views.dashboard.curves import grid
 from nanwatch.views.dashboard.curves.view import CurvesView
 from nanwatch.views.dashboard.lines import LinesView
 from nanwatch.views.dashboard.messages import BackWanted, CopyWanted, LogWanted

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from nanwatch.model.snapshot import Snapshot
-from nanwatch.views.dashboard.curves import charts
-from nanwatch.views.dashboard.curves.figures import Figure, Source, figures, source_of
-from nanwatch.views.dashboard.curves.plot import Mark
-from nanwatch.views.dashboard.curves.series import Axis, Series, bursts
-from nanwatch.views.dashboard.curves.settings import Settings, Window
-from nanwatch.views.dashboard.curves.smoothing import LEVELS
+from nanwatch.views.curves import charts
+from nanwatch.views.curves.figures import Figure, Source, figures, source_of
+from nanwatch.views.curves.plot import Mark
+from nanwatch.views.curves.series import Axis, Series, bursts
+from nanwatch.views.curves.settings import Settings, Window
+from nanwatch.views.curves.smoothing import LEVELS
 
 _EMPTY = Axis(0.0, 1.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar
 
 from textual import events
@@ -71,13 +72,13 @@ class KeyedLog(Working):
             await self.run_action(binding.action)
             return
 
+    @abstractmethod
     def typed(self, prompt: Prompt, event: events.Key) -> None:
         """Take a key while something is asked."""
-        raise NotImplementedError
 
+    @abstractmethod
     def copied(self, text: str) -> None:
         """Ask for *text* to be put on the clipboard."""
-        raise NotImplementedError
 
     def changed(self) -> None:
         """Paint anew, and start what a wish left to be done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,25 +26,25 @@ class Group:
         return min(max(0, place - self.start), len(self.rows) - 1)
 
 
-class Walk:
+class Walk(ABC):
     """What needs only to know which group comes next."""
 
     @property
+    @abstractmethod
     def size(self) -> int:
         """Bytes of the log."""
-        raise NotImplementedError
 
+    @abstractmethod
     def first(self, place: int) -> Group | None:
         """Return the group at *place*, or the nearest."""
-        raise NotImplementedError
 
+    @abstractmethod
     def following(self, group: Group) -> Group | None:
         """Return the group behind *group*."""
-        raise NotImplementedError
 
+    @abstractmethod
     def preceding(self, group: Group) -> Group | None:
         """Return the group before *group*."""
-        raise NotImplementedError
 
     def at(self, place: int) -> Row | None:
         """Return the row whose offset is *place*, or the nearest; None if there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from abc import abstractmethod
 
 from textual.message import Message
 from textual.widget import Widget
@@ -36,13 +37,13 @@ class Working(Widget):
         self._jobs: dict[str, object] = {}
         self._busy_until = 0.0
 
+    @abstractmethod
     def refresh_figures(self) -> None:
         """Paint what tells of progress."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fit(self) -> bool:
         """Make room for what there is to tell below; tell whether that changed how many rows are seen."""
-        raise NotImplementedError
 
     def keep_free(self) -> None:
         """Let the threads rest for a moment: they and the screen share one interpreter."""

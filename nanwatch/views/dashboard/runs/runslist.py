@@ -107,8 +107,9 @@ class RunsList(Widget):
 
     @has_strip.setter
     def has_strip(self, has_strip: bool) -> None:
-        self._has_strip = has_strip
-        self._show()
+        if has_strip != self._has_strip:
+            self._has_strip = has_strip
+            self._show()
 
     def show_runs(self, snapshots: Mapping[Path, Snapshot], now: float, waiting_for: Sequence[str] = ()) -> None:
         """Show these runs as they are at *now* (Unix seconds); the same snapshot again costs nothing.

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from nanwatch.model.alert import Alert
 from nanwatch.model.curve import Bucket
 from nanwatch.model.snapshot import Snapshot
-from nanwatch.views.dashboard.curves.figures import Figure, Source
-from nanwatch.views.dashboard.curves.plot import Chart, Mark
-from nanwatch.views.dashboard.curves.series import Axis, Series
-from nanwatch.views.dashboard.curves.settings import Settings
+from nanwatch.views.curves.figures import Figure, Source
+from nanwatch.views.curves.plot import Chart, Mark
+from nanwatch.views.curves.series import Axis, Series
+from nanwatch.views.curves.settings import Settings
 from nanwatch.views.page import Span
 from nanwatch.views.words import ASCII, Glyphs, number, whole_percent
 

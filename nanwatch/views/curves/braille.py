@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from nanwatch.model.curve import Bucket
-from nanwatch.views.dashboard.curves.scale import Scale
+from nanwatch.views.curves.scale import Scale
 from nanwatch.views.page import Role, Span
 
 ROLES: tuple[Role, ...] = (

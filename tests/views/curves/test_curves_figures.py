@@ -17,10 +17,10 @@ from nanwatch.model.run import Epoch, Evaluation, Run
 from nanwatch.model.snapshot import RunView, Snapshot
 from nanwatch.pipeline import LogPipeline
 from nanwatch.snapshots import Snapshots
-from nanwatch.views.dashboard.curves.charts import chart_of, extremes, reading, tsv, value_of
-from nanwatch.views.dashboard.curves.figures import Figure, Source, figures, source_of
-from nanwatch.views.dashboard.curves.series import Axis, bad_columns, bursts
-from nanwatch.views.dashboard.curves.settings import Settings, Window, settings_from
+from nanwatch.views.curves.charts import chart_of, extremes, reading, tsv, value_of
+from nanwatch.views.curves.figures import Figure, Source, figures, source_of
+from nanwatch.views.curves.series import Axis, bad_columns, bursts
+from nanwatch.views.curves.settings import Settings, Window, settings_from
 from nanwatch.views.dashboard.curves.view import CurvesView
 from nanwatch.views.words import UNICODE
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nanwatch.views.dashboard.curves.series import Axis
-from nanwatch.views.dashboard.curves.smoothing import LEVELS
+from nanwatch.views.curves.series import Axis
+from nanwatch.views.curves.smoothing import LEVELS
 
 _NARROWEST = 2.0
 """Batches, or steps, or a part of an epoch, that are seen at least."""

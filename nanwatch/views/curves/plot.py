@@ -9,11 +9,11 @@ from typing import NamedTuple
 from rich.cells import cell_len
 
 from nanwatch.model.curve import Bucket
-from nanwatch.views.dashboard.curves import edges
-from nanwatch.views.dashboard.curves.braille import Band, Raster, bands_of
-from nanwatch.views.dashboard.curves.scale import Label, Scale, scale_of
-from nanwatch.views.dashboard.curves.series import Axis, Series
-from nanwatch.views.dashboard.curves.smoothing import smoothed, span_of
+from nanwatch.views.curves import edges
+from nanwatch.views.curves.braille import Band, Raster, bands_of
+from nanwatch.views.curves.scale import Label, Scale, scale_of
+from nanwatch.views.curves.series import Axis, Series
+from nanwatch.views.curves.smoothing import smoothed, span_of
 from nanwatch.views.page import Line, Role, Span
 from nanwatch.views.words import ASCII, UNICODE, Glyphs, cut_middle, take
 

@@ -11,7 +11,7 @@ from nanwatch.model.curve import Bucket, Curve
 from nanwatch.model.names import direction_of, is_validation, role_of
 from nanwatch.model.run import Epoch, Run
 from nanwatch.model.snapshot import Snapshot
-from nanwatch.views.dashboard.curves.series import Axis, BadBits, Series
+from nanwatch.views.curves.series import Axis, BadBits, Series
 from nanwatch.views.health import losses_of
 from nanwatch.views.words import clean
 

@@ -10,9 +10,9 @@ from rich.cells import cell_len
 
 from nanwatch.model.curve import Bucket
 from nanwatch.model.run import Run
-from nanwatch.views.dashboard.compare.runs import Compared, best_of
-from nanwatch.views.dashboard.curves.figures import Figure
-from nanwatch.views.dashboard.curves.series import Series
+from nanwatch.views.compare.runs import Compared, best_of
+from nanwatch.views.curves.figures import Figure
+from nanwatch.views.curves.series import Series
 from nanwatch.views.page import Line, Page, Role, Span
 from nanwatch.views.words import ASCII, clean, cut_middle, duration, number, pad
 

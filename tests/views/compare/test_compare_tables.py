@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from nanwatch.model.run import Best, Epoch, Run
 from nanwatch.model.snapshot import Snapshot
-from nanwatch.views.dashboard.compare.runs import compared, shared_axis, shared_figures
-from nanwatch.views.dashboard.compare.tables import difference_table, differing, epoch_table
+from nanwatch.views.compare.runs import compared, shared_axis, shared_figures
+from nanwatch.views.compare.tables import difference_table, differing, epoch_table
 from nanwatch.views.dashboard.compare.view import CompareView, chart_lines
 from nanwatch.views.page import Line, Page
 from nanwatch.views.words import ASCII, UNICODE
-from tests.views.dashboard.test_dash_curves_figures import snapshot_by_hand, yolo
+from tests.views.curves.test_curves_figures import snapshot_by_hand, yolo
 
 PAGE = Page(80, UNICODE)
 

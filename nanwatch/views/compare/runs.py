@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from nanwatch.model.curve import Bucket
 from nanwatch.model.run import Run
 from nanwatch.model.snapshot import Snapshot
-from nanwatch.views.dashboard.curves.figures import Figure, Source, figures, source_of
-from nanwatch.views.dashboard.curves.plot import LETTERS, SERIES
-from nanwatch.views.dashboard.curves.series import Axis, Series
+from nanwatch.views.curves.figures import Figure, Source, figures, source_of
+from nanwatch.views.curves.plot import LETTERS, SERIES
+from nanwatch.views.curves.series import Axis, Series
 from nanwatch.views.page import Role
 from nanwatch.views.words import clean
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanwatch.model.curve import Bucket, Curve
-from nanwatch.views.dashboard.curves.plot import Chart, Mark, draw, frame_of
-from nanwatch.views.dashboard.curves.scale import round_values, scale_of, value_text
-from nanwatch.views.dashboard.curves.series import Axis, BadBits, Series, bad_columns
+from nanwatch.views.curves.plot import Chart, Mark, draw, frame_of
+from nanwatch.views.curves.scale import round_values, scale_of, value_text
+from nanwatch.views.curves.series import Axis, BadBits, Series, bad_columns
 from nanwatch.views.page import Line, Span
 from nanwatch.views.words import ASCII, UNICODE
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanwatch.model.curve import Bucket
-from nanwatch.views.dashboard.curves.series import Axis, Series, bad_columns
-from nanwatch.views.dashboard.curves.smoothing import span_of
+from nanwatch.views.curves.series import Axis, Series, bad_columns
+from nanwatch.views.curves.smoothing import span_of
 from nanwatch.views.page import Line, Role, Span
 
 if TYPE_CHECKING:
-    from nanwatch.views.dashboard.curves.plot import Mark
+    from nanwatch.views.curves.plot import Mark
 
 
 _LEAST_FOR_EACH = 7
