@@ -22,9 +22,6 @@ from nanwatch.snapshots import Snapshots
 from nanwatch.tail.follower import Follower
 from nanwatch.watch import Watch
 
-_DETAIL, _LEAST_DETAIL = 1 << 12, 1 << 19
-_POINTS, _POINTS_IN_ALL, _FEWEST_POINTS = 400, 20_000, 50
-"""Points of a curve of a log that is read for the first time; all logs together get no more than so many."""
 _PUBLISH_S = 0.4
 _SHARE_S = 1.0
 _RENEW_S = 5.0
@@ -269,17 +266,3 @@ class Following:
         alerts = [alert for alert in taken.view.alerts if alert.offset is not None and alert.offset >= start]
         view = replace(taken.view, alerts=alerts)
         return replace(taken, view=view, curves={}, is_history=True, is_estimate=True)
-
-
-def detail_for(logs: int) -> Callable[[Path], int]:
-    """Return what tells of how many bytes of a log one frame is to be read for the curves, where there are *logs*."""
-    points = max(_FEWEST_POINTS, min(_POINTS, _POINTS_IN_ALL // max(1, logs)))
-
-    def detail(path: Path) -> int:
-        try:
-            size = path.stat().st_size
-        except OSError:
-            return _LEAST_DETAIL
-        return max(_DETAIL, min(_LEAST_DETAIL, 1 << (size // points).bit_length()))
-
-    return detail

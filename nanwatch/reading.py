@@ -13,11 +13,14 @@ from nanwatch.config import Config
 from nanwatch.model.alert import Alert
 from nanwatch.model.frame import Discontinuity, Progress
 from nanwatch.model.run import Process, Run
+from nanwatch.model.snapshot import RunView, Snapshot
 from nanwatch.tail.follower import Follower, Item
 from nanwatch.tail.writers import Writer, cpu_percent, is_alive, writers_of
 
 if TYPE_CHECKING:
+    from nanwatch.model.curve import Curve
     from nanwatch.pipeline import LogPipeline, Notice
+    from nanwatch.runs.curves import RunCurves
 
 CHUNK = 1 << 21
 _UNSEEN = 600.0
@@ -38,7 +41,7 @@ class LogReading:
     """One log as it is now.
 
     `problem` is one short clear phrase why it cannot be read, or None; `complaints` are what the user's own rules
-    ask that it cannot answer, a line each.
+    ask that it cannot answer, a line each. `curves` are each run's figures by batch, if they were asked for.
     """
 
     log: str
@@ -47,16 +50,36 @@ class LogReading:
     silence: float | None = None
     problem: str | None = None
     complaints: list[str] = field(default_factory=list)
+    curves: dict[int, dict[str, Curve]] = field(default_factory=dict)
 
     def alerts_of(self, run: Run) -> list[Alert]:
         """Return the alerts of *run*, oldest first."""
         return self.alerts.get(run.number, [])
 
+    def views(self) -> list[RunView]:
+        """Return the runs as a face is given them, in the order of the log."""
+        from nanwatch.runs.status import status_of
+
+        views = []
+        for run in self.runs:
+            alerts = self.alerts_of(run)
+            views.append(RunView(run, alerts, status_of(run, alerts), self.silence))
+        return views
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return the runs with their curves, in the order of the log; one without a run where it gave none."""
+        path = Path(self.log).absolute()
+        found = [
+            Snapshot(path, view, self.curves.get(view.run.number, {}), number=view.run.number) for view in self.views()
+        ]
+        return found or [Snapshot(path, problem=self.problem)]
+
 
 def read_log(
-    path: Path, config: Config, cache: Cache | None, now: float, progress: Progress | None = None
-) -> LogReading:
-    """Read the log at *path* to its present end; what *cache* still knows is not read again."""
+    path: Path, config: Config, cache: Cache | None, now: float, progress: Progress | None = None, *,
+    with_curves: bool = False,
+) -> LogReading:  # fmt: skip
+    """Read the log at *path* to its present end; what *cache* still knows is not read again, and has no curves."""
     reading = LogReading(str(path))
     reading.problem = problem_of(path)
     if reading.problem is not None:
@@ -65,7 +88,7 @@ def read_log(
     known = cache.get(key) if cache is not None else None
     follower = Follower(path, known.position if known else None, chunk_size=CHUNK)
     try:
-        _read(reading, follower, known, config, cache, key, now, progress)
+        _read(reading, follower, known, config, cache, key, now, progress, _Curves(path) if with_curves else None)
     finally:
         follower.close()
     if reading.problem is None and not any(_has_something(r) for r in reading.runs):
@@ -110,7 +133,7 @@ _CONTROL = [bytes([b]) for b in range(32) if b not in b"\t\n\r\x08\x0b\x0c\x1b\x
 
 def _read(
     reading: LogReading, follower: Follower, known: Remembered | None, config: Config, cache: Cache | None,
-    key: Path, now: float, progress: Progress | None,
+    key: Path, now: float, progress: Progress | None, curves: _Curves | None,
 ) -> None:  # fmt: skip
     items = follower.poll()
     first = next(items, None)
@@ -120,6 +143,7 @@ def _read(
         reading.runs, reading.alerts = _named(known.runs, reading.log), known.alerts
         return
     # Only now is what reads frames needed: it costs more to load than all of the above.
+    from nanwatch.framing import SAMPLED
     from nanwatch.pipeline import LogPipeline, dump_state, load_state
 
     fresh = known is None or isinstance(first, Discontinuity)
@@ -130,12 +154,13 @@ def _read(
         items, first = follower.poll(), None
     if state is not None:
         _named(state.runs, reading.log)
-    pipeline = LogPipeline(reading.log, config, state)
+    detail = SAMPLED if curves is None else curves.detail
+    pipeline = LogPipeline(reading.log, config, state, detail=detail)
     for item in _chain(first, items):
         if isinstance(item, Discontinuity):
-            pipeline = LogPipeline(reading.log, config)
+            pipeline = LogPipeline(reading.log, config, detail=detail)
             continue
-        _drain(pipeline.feed(item))
+        (_drain if curves is None else curves.note)(pipeline.feed(item))
         if progress is not None:
             progress(reading.log, item.offset + len(item.data), follower.size)
     reading.problem, grew_at = follower.problem, follower.mtime
@@ -151,6 +176,8 @@ def _read(
     reading.runs = pipeline.runs
     reading.alerts = {run.number: pipeline.alerts_of(run) for run in pipeline.runs}
     reading.complaints = pipeline.problems
+    if curves is not None:
+        reading.curves = curves.taken()
     if cache is not None and position is not None:
         cache.put(key, Remembered(position, reading.runs, reading.alerts, writing, kept))
 
@@ -191,6 +218,28 @@ def _tick(pipeline: LogPipeline, now: float, grew_at: float | None, writers: lis
 def _drain(notices: Iterable[object]) -> None:
     for _ in notices:
         pass
+
+
+class _Curves:
+    """Takes the curves of a log's runs while it is read."""
+
+    def __init__(self, path: Path) -> None:
+        from nanwatch.detail import detail_for
+
+        self.detail = detail_for(1)(path)
+        self._runs: dict[int, RunCurves] = {}
+
+    def note(self, notices: Iterable[Notice]) -> None:
+        """Take the figures of the events among *notices*."""
+        from nanwatch.runs.curves import RunCurves
+
+        for run, notice in notices:
+            if not isinstance(notice, Alert):
+                self._runs.setdefault(run.number, RunCurves()).note(run, notice)
+
+    def taken(self) -> dict[int, dict[str, Curve]]:
+        """Return the curves by the number of their run."""
+        return {number: taken.curves for number, taken in self._runs.items()}
 
 
 def _named(runs: list[Run], log: str) -> list[Run]:

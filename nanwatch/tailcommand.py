@@ -192,7 +192,7 @@ def _live(patterns: list[str], config: Config, is_polled: bool, pipe: int | None
 
 
 def _dashboard_watch(patterns: list[str], config: Config, is_polled: bool) -> Watch:
-    from nanwatch.following import detail_for
+    from nanwatch.detail import detail_for
     from nanwatch.watch import Watch
 
     tailer, found = _tailer(patterns, is_polled, chunk_size=_CHUNK)

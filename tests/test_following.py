@@ -9,7 +9,8 @@ import pytest
 from nanwatch import following as module
 from nanwatch.clock import ManualClock
 from nanwatch.config import Config
-from nanwatch.following import Following, detail_for
+from nanwatch.detail import detail_for
+from nanwatch.following import Following
 from nanwatch.model.alert import Silence
 from nanwatch.model.snapshot import Snapshot
 from nanwatch.model.update import Update
