@@ -6,7 +6,8 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import NoReturn
 
 from nanwatch import __version__
@@ -15,6 +16,15 @@ from nanwatch.errors import NanwatchError, UsageError
 _EPILOG = """exit codes: 0 fine; 2 wrong usage or config; 3 nothing to read; 4 another daemon is running.
 With check-rules: 1 a scenario came out otherwise.
 With summary --check: 0 healthy, 1 a warning fires, 2 a critical alert fires, 3 unknown."""
+
+
+LATER = {
+    "report": ("nanwatch.reportcommand", "the status page of runs: what happened, why, what next; Markdown, HTML"),
+    "compare": ("nanwatch.comparecommand", "runs, or epochs of one run, side by side"),
+    "diagnose": ("nanwatch.diagnosecommand", "probable causes with evidence, what to change, how to resume"),
+    "checkpoint": ("nanwatch.checkpointcommand", "NaN scan of weights; which checkpoint is the last clean one"),
+}
+"""Commands that are loaded when they are asked for: each module has `add_arguments` and `main`."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -74,6 +84,11 @@ def build_parser(asked: str | None = None) -> argparse.ArgumentParser:
     if asked == "daemon":  # a summary starts every 30 seconds, and these take as long as all the rest
         _add_daemon_parts(daemon)
     _add_run(commands)
+
+    for name, (module, text) in LATER.items():
+        later = commands.add_parser(name, help=text)
+        if asked == name:
+            import_module(module).add_arguments(later)
 
     explain = commands.add_parser("explain", help="what was recognised as what, and what was not")
     explain.add_argument("log", metavar="LOG")
@@ -144,6 +159,18 @@ def _add_logs(parser: argparse.ArgumentParser, text: str = "log files, globs or 
     parser.add_argument("--config", metavar="FILE", help="config (default: nanwatch.toml here or of the user)")
 
 
+def _main_of(command: str) -> Callable[[argparse.Namespace], int]:
+    """Return what carries *command* out."""
+    if command in LATER:
+        found: Callable[[argparse.Namespace], int] = import_module(LATER[command][0]).main
+        return found
+    from nanwatch import commands
+
+    name = command.replace("-", "_")
+    found = getattr(commands, "run_training" if name == "run" else name)
+    return found
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     # A log's name may hold what the locale cannot say.
@@ -153,11 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         words = sys.argv[1:] if argv is None else argv
         arguments = build_parser(words[0] if words else None).parse_args(words)
-        from nanwatch import commands
-
-        name = arguments.command.replace("-", "_")
-        run = getattr(commands, "run_training" if name == "run" else name)
-        code: int = run(arguments)
+        code = _main_of(arguments.command)(arguments)
         sys.stdout.flush()
     except NanwatchError as error:
         from nanwatch.views.terminal import printable
