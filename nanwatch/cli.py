@@ -162,12 +162,10 @@ def _add_logs(parser: argparse.ArgumentParser, text: str = "log files, globs or 
 def _main_of(command: str) -> Callable[[argparse.Namespace], int]:
     """Return what carries *command* out."""
     if command in LATER:
-        found: Callable[[argparse.Namespace], int] = import_module(LATER[command][0]).main
-        return found
-    from nanwatch import commands
-
-    name = command.replace("-", "_")
-    found = getattr(commands, "run_training" if name == "run" else name)
+        module, name = import_module(LATER[command][0]), "main"
+    else:
+        module, name = import_module("nanwatch.commands"), "run_training" if command == "run" else command
+    found: Callable[[argparse.Namespace], int] = getattr(module, name.replace("-", "_"))
     return found
 
 
