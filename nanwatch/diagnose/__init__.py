@@ -1,0 +1,1 @@
+"""A run -> probable causes with evidence, and advice; the knowledge is data."""
