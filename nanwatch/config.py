@@ -295,6 +295,20 @@ class DaemonSettings(NamedTuple):
     history: Duration = Duration(86400)
 
 
+class CheckpointSettings(NamedTuple):
+    """Whether a run's checkpoints are looked through (`scan`) when its loss or its metric is lost, or it ends badly.
+
+    One folder at a time, for at most `timeout`; the message of a critical alert waits up to `wait` for it. `folders`
+    are pairs of a shell pattern (over the log's path or name) and the folder where such runs keep their weights, for
+    trainers that do not say.
+    """
+
+    scan: bool = True
+    wait: Duration = Duration(15)
+    timeout: Duration = Duration(120)
+    folders: tuple[tuple[str, str], ...] = ()
+
+
 class Config(NamedTuple):
     """All settings. `logs` are files, globs and folders, relative to the config's own folder; so are `scenarios`."""
 
@@ -307,7 +321,12 @@ class Config(NamedTuple):
     tags: tuple[Tag, ...] = ()
     notify: NotifySettings = NotifySettings()
     daemon: DaemonSettings = DaemonSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
 
     def absolute(self) -> Config:
         """Return the same with absolute paths: a service outlives the folder that it was started in."""
-        return self._replace(logs=tuple(p if p == "-" else os.path.abspath(p) for p in self.logs))  # noqa: PTH100
+        folders = tuple((pattern, os.path.abspath(folder)) for pattern, folder in self.checkpoints.folders)  # noqa: PTH100
+        return self._replace(
+            logs=tuple(p if p == "-" else os.path.abspath(p) for p in self.logs),  # noqa: PTH100
+            checkpoints=self.checkpoints._replace(folders=folders),
+        )

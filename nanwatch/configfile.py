@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from nanwatch.config import (
     AlertSettings,
+    CheckpointSettings,
     Config,
     CustomRule,
     DaemonSettings,
@@ -27,7 +28,7 @@ from nanwatch.secret import Secret
 
 _T = TypeVar("_T")
 _DEFAULTS, _AT_ONCE = Rules(), Life()
-_TOP = ("logs", "rules", "alerts", "scenarios", "receivers", "tags", "notify", "daemon")
+_TOP = ("logs", "rules", "alerts", "scenarios", "receivers", "tags", "notify", "daemon", "checkpoints")
 _LIFE = {"for": "hold", "keep_firing_for": "keep", "severity": "severity"}
 _RULE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -108,6 +109,7 @@ def _read(path: Path) -> Config:
         _named(data.get("tags", {}), f"{path}: tags", _tag),
         _table(NotifySettings(), data.get("notify", {}), f"{path}: notify"),
         _daemon(data.get("daemon", {}), path),
+        _checkpoints(data.get("checkpoints", {}), path),
     )
 
 
@@ -177,6 +179,19 @@ def _daemon(data: object, path: Path) -> DaemonSettings:
         state = read_path(made.state, f"{path}: daemon.state")
         made = made._replace(state=os.path.normpath(path.parent.absolute() / state))
     return made
+
+
+def _checkpoints(data: object, path: Path) -> CheckpointSettings:
+    place = f"{path}: checkpoints"
+    if not isinstance(data, Mapping):
+        raise UsageError(f"{place}: expected a table")
+    folders = data.get("folders", {})
+    own = {name: value for name, value in data.items() if name != "folders"}
+    made: CheckpointSettings = read_section(CheckpointSettings(), own, place, ["folders"])
+    if not isinstance(folders, Mapping) or not all(isinstance(folder, str) for folder in folders.values()):
+        raise UsageError(f"{place}.folders: expected a folder for each pattern")
+    found = [(pattern, read_path(folder, f"{place}.folders")) for pattern, folder in folders.items()]
+    return made._replace(folders=tuple((pattern, os.path.normpath(path.parent / folder)) for pattern, folder in found))
 
 
 def _paths(value: object, path: Path, name: str) -> tuple[str, ...]:

@@ -22,18 +22,21 @@ from nanwatch.config import Config
 from nanwatch.delivery import Deliveries, Terms
 from nanwatch.doubts import doubts
 from nanwatch.errors import UsageError
+from nanwatch.facts import weights_facts
 from nanwatch.keeping import Keeping
 from nanwatch.model.alert import Alert
 from nanwatch.model.health import Health
 from nanwatch.notify.receivers import Destination, open_destinations, secrets_of
 from nanwatch.redaction import Redactor
 from nanwatch.rules.base import make_rules
+from nanwatch.scanning import Scanning
 from nanwatch.store import Store
 from nanwatch.tail.discover import Discovery
 from nanwatch.tail.tailer import Tailer
 from nanwatch.tail.wake import open_wake
 from nanwatch.telling import Batch, Telling
 from nanwatch.watch import Kept, Watch
+from nanwatch.weighing import Weighing
 
 _TURN_S = 1.0
 """So long one look may take: then what it showed is saved, and signals are answered."""
@@ -98,11 +101,12 @@ class Service:
         self._problems: set[str] = set()
         self._bytes_before = self._frames_before = 0
         self._keeping = Keeping(store, clock)
+        self._weighing = Weighing(Scanning(clock), setup.config.checkpoints)
         kept, again = self._keeping.kept()
         stale = {path for path, log in kept.items() if _is_stale(path, log, clock.now() - setup.config.daemon.history)}
         is_first = self._is_first_start = not store.has_looked
         hushed = again | (kept.keys() - stale if is_first else set())
-        self._telling = Telling(clock, kept.keys() | again, stale, hushed, is_first=is_first)
+        self._telling = Telling(clock, kept.keys() | again, stale, hushed, is_first=is_first, weigh=self._weighing.ask)
         anew, lost = store.mend()
         if anew or lost:
             log.error("of another version: %d messages are made anew, %d pieces of news are lost", anew, lost)
@@ -130,6 +134,7 @@ class Service:
         for run, notice in self._watch.look(timeout):
             if isinstance(notice, Alert):
                 self._telling.take(run, notice, self._watch)
+        released = self._take_weights()
         if self._watch.clock_step:
             log.warning("the clock was set by %+.0f s, or the machine was suspended", self._watch.clock_step)
         steady = self._clock.steady()
@@ -138,7 +143,10 @@ class Service:
         if steady - self._told_at >= _TURN_S:
             self._told_at = steady
             self._telling.look_again(self._watch)
-        if self._save() and self._is_first_start and self._watch.is_live:
+        is_saved = self._save()
+        if is_saved and released and self._try(lambda: self._store.hasten(released, self._clock.now())):
+            self._deliveries.wake()
+        if is_saved and self._is_first_start and self._watch.is_live:
             self._is_first_start = not self._try(lambda: self._store.note_look(self._clock.now()))
         if steady - self._looked_at >= _HEALTH_S:
             self._looked_at = steady
@@ -147,6 +155,7 @@ class Service:
     def close(self) -> None:
         """Save what was read, let the deliveries under way end, close everything."""
         self._deliveries.stop()
+        self._weighing.close()
         self._keeping.hurry()
         self._save()
         self._watch.close()
@@ -186,6 +195,7 @@ class Service:
         self._forget(gone)
         self._watch = self._open_watch(discovery, {path: log for path, log in kept.items() if path not in gone})
         self._telling.use(setup.config, setup.destinations)
+        self._weighing.use(setup.config.checkpoints)
         self._try(self._ask_people)
         self._try(lambda: self._telling.compare(self._watch, self._store.alerts()))
         terms = Terms(setup.config.notify, host_of(setup.config), self._clock, redact=setup.redactor)
@@ -252,6 +262,15 @@ class Service:
         holding = [s for s in set_by_people if s.ends_at is None or s.ends_at > now]
         self._watch.silence([*self.config.alerts.silences, *holding])
         self._telling.answer(self._store.requests(), self._watch)
+
+    def _take_weights(self) -> list[str]:
+        """Take what was found in checkpoints; return the ids of the alerts that need wait for it no longer."""
+        released = []
+        for run, weights in self._weighing.poll():
+            if weights is not None:
+                self._keeping.note_weights(run, weights_facts(weights))
+            released += self._telling.release(run.id)
+        return released
 
     def _save(self) -> bool:
         """Save what is due; return whether it could be saved."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import blake2b
 
 from nanwatch.model.alert import Alert
-from nanwatch.model.news import AlertFacts, RunFacts
+from nanwatch.model.checkpoint import Checkpoint, Weights
+from nanwatch.model.news import AlertFacts, RunFacts, WeightsFacts
 from nanwatch.model.outlook import eta_of, progress_of
 from nanwatch.model.run import Run, Status
 
+_WORSE = 3
+"""Checkpoints that are told beside the last clean one."""
 
-def run_facts(run: Run, status: Status, grew_at: float) -> RunFacts:
+
+def run_facts(run: Run, status: Status, grew_at: float, weights: WeightsFacts | None = None) -> RunFacts:
     """Return *run* as it stands; its log last grew at *grew_at* (Unix seconds)."""
     metric = run.primary_metric
     best = run.best
@@ -22,8 +27,26 @@ def run_facts(run: Run, status: Status, grew_at: float) -> RunFacts:
         primary_metric=metric, primary_value=run.evaluations[-1].value if run.evaluations else None,
         best_value=None if best is None else best.value, best_epoch=None if best is None else best.epoch,
         nan_batches=run.nan_batches, grad_skips=run.grad_skips, vram_gb=run.vram_gb,
-        last_clean_epoch=_last_clean_epoch(run),
+        last_clean_epoch=_last_clean_epoch(run), weights=weights,
     )  # fmt: skip
+
+
+def weights_facts(found: Weights) -> WeightsFacts:
+    """Return what *found* tells of the checkpoint to start again from, and of the newer ones."""
+    last = found.last_clean
+    newer = [c for c in found.checkpoints if c is not last and c.state != "clean"]
+    return WeightsFacts(
+        found.folder, "" if last is None else last.path, None if last is None else last.epoch,
+        None if last is None else last.modified_at, tuple(_in_short(c) for c in newer[:_WORSE]), found.problem,
+        found.scanned_at,
+    )  # fmt: skip
+
+
+def _in_short(checkpoint: Checkpoint) -> str:
+    """Return `last.pt: 1,204 NaN`, or what else is wrong with a checkpoint."""
+    counts = [f"{n:,} {what}" for n, what in ((checkpoint.nan, "NaN"), (checkpoint.inf, "Inf")) if n]
+    why = ", ".join(counts) if checkpoint.state == "nonfinite" else checkpoint.problem or checkpoint.state
+    return f"{os.path.basename(checkpoint.path)}: {why}"  # noqa: PTH119 - a text, which need be no path
 
 
 def alert_facts(alert: Alert, log: str, noticed_at: float, tags: tuple[str, ...] = ()) -> AlertFacts:

@@ -12,7 +12,9 @@ from nanwatch.clock import Clock
 from nanwatch.config import Config
 from nanwatch.facts import alert_id
 from nanwatch.model.alert import Alert, Silence
+from nanwatch.model.checkpoint import Weights
 from nanwatch.model.frame import Chunk, Discontinuity
+from nanwatch.model.run import Run
 from nanwatch.model.snapshot import Snapshot
 from nanwatch.model.update import Update
 from nanwatch.pipeline import LogPipeline
@@ -21,6 +23,7 @@ from nanwatch.sharing import Sharing
 from nanwatch.snapshots import Snapshots
 from nanwatch.tail.follower import Follower
 from nanwatch.watch import Watch
+from nanwatch.weighing import Weighing
 
 _PUBLISH_S = 0.4
 _SHARE_S = 1.0
@@ -37,7 +40,8 @@ _TAILS_S = 0.25
 class Following:
     """Reads what comes to the logs of *watch* and calls *hand_over* with what changed, a few times a second.
 
-    What people ask for holds here at once, and reaches the daemon and other faces through *sharing*.
+    What people ask for holds here at once, and reaches the daemon and other faces through *sharing*. *weighing* finds
+    which checkpoint is clean of a run that is lost.
     """
 
     def __init__(
@@ -47,8 +51,10 @@ class Following:
         clock: Clock,
         hand_over: Callable[[Update], None],
         sharing: Sharing | None = None,
+        weighing: Weighing | None = None,
     ) -> None:
         self._watch, self._config, self._clock, self._sharing = watch, config, clock, sharing
+        self._weighing, self._weights = weighing, dict[str, Weights]()
         self._hand_over = hand_over
         self._logs: dict[Path, Snapshots] = {}
         self._shown: dict[Path, Snapshot] = {}
@@ -64,8 +70,9 @@ class Following:
     def close(self) -> None:
         """Close every log, and the store."""
         self._watch.close()
-        if self._sharing is not None:
-            self._sharing.close()
+        for part in (self._sharing, self._weighing):
+            if part is not None:
+                part.close()
 
     def nudge(self) -> None:
         """Let a step that waits go on at once; from any thread."""
@@ -102,17 +109,18 @@ class Following:
         became_live = self._watch.is_live and self._live_at is None
         if became_live:
             self._live_at = steady
+            self._weigh((p.runs[-1], alert) for p in self._watch.pipelines.values() for alert in p.firing)
+        self._take_weights()
         if wishes or became_live or self.is_over or steady - self._published_at >= _PUBLISH_S:
             self._published_at = steady
             self._publish()
 
     def _read(self, timeout: float) -> None:
         for run, notice in self._watch.look(timeout):
-            path = Path(run.log)
             if isinstance(notice, Alert):
-                self._note_alert(path, notice)
+                self._note_alert(run, notice)
             else:
-                self._log(path).note(run, notice)
+                self._log(Path(run.log)).note(run, notice)
         self._changed |= self._watch.changed
 
     def _log(self, path: Path) -> Snapshots:
@@ -121,8 +129,25 @@ class Following:
             log = self._logs[path] = Snapshots(path, self._watch.pipelines[path])
         return log
 
-    def _note_alert(self, path: Path, alert: Alert) -> None:
+    def _weigh(self, lost: Iterable[tuple[Run, Alert]]) -> None:
+        """Have the checkpoints looked through of runs that an alert says are *lost*."""
+        if self._weighing is not None:
+            for run, alert in lost:
+                if not alert.suppressed:
+                    self._weighing.ask(run, alert)
+
+    def _take_weights(self) -> None:
+        """Take what was found in checkpoints."""
+        for run, weights in self._weighing.poll() if self._weighing is not None else ():
+            if weights is not None:
+                self._weights[run.id] = weights
+                self._changed.add(Path(run.log))
+
+    def _note_alert(self, run: Run, alert: Alert) -> None:
+        path = Path(run.log)
         self._changed.add(path)
+        if self._live_at is not None:
+            self._weigh([(run, alert)])
         is_news = self._live_at is not None and self._clock.steady() - self._live_at >= _SETTLED_S
         if is_news and alert.state == "firing" and alert.severity == "critical" and not alert.suppressed:
             self._critical.append((path, copy.copy(alert)))
@@ -218,7 +243,8 @@ class Following:
             return replace(before, size=size, read=read)  # what its end told is nearer to the truth than its start
         if path in self._changed or before is None or before.is_estimate:
             taken = self._log(path).snapshot(watch.grew_at(path), self._clock.now(), size, read)
-            return replace(taken, problem=problem, is_history=is_history)
+            weights = None if taken.view is None else self._weights.get(taken.view.run.id)
+            return replace(taken, problem=problem, is_history=is_history, weights=weights)
         grew_at = watch.grew_at(path)  # moves when the clock is set
         fresh = replace(before, problem=problem, size=size, read=read, is_history=is_history, grew_at=grew_at)
         return None if fresh == before else fresh

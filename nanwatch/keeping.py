@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nanwatch.clock import Clock
 from nanwatch.config import Tag
 from nanwatch.facts import alert_facts, alert_id, run_facts
 from nanwatch.model.alert import Alert
-from nanwatch.model.news import AlertFacts, RunFacts
+from nanwatch.model.news import AlertFacts, RunFacts, WeightsFacts
 from nanwatch.model.run import Run
 from nanwatch.notify.routing import tags_of
 from nanwatch.pipeline import LogPipeline, dump_state, load_state
@@ -39,6 +39,8 @@ class Keeping:
         self._save_every = _SAVE_S
         self._saved: set[Path] = set()
         self._noticed: dict[str, dict[str, float]] = {}
+        self._weights: dict[str, WeightsFacts | None]
+        self._weights = {run.id: run.weights for run in store.runs() if run.weights is not None}
         for run, alert in store.alerts():
             self._noticed.setdefault(run.log, {})[alert.id] = alert.noticed_at
 
@@ -65,6 +67,12 @@ class Keeping:
             self._saved.discard(path)
             self._dirty.discard(path)
         self._store.forget(map(str, gone))
+
+    def note_weights(self, run: Run, weights: WeightsFacts | None) -> None:
+        """Take note of what the checkpoints of *run* hold, and let the next `save` save that."""
+        self._weights[run.id] = weights
+        self._dirty.add(Path(run.log))
+        self.hurry()
 
     def hurry(self) -> None:
         """Let the next `save` save all that has changed."""
@@ -98,7 +106,7 @@ class Keeping:
         return True
 
     def _write(self, watch: Watch, paths: Iterable[Path], batch: Batch, tags: Sequence[Tag]) -> None:
-        facts = _Facts(watch, tags, self._noticed, self._clock.now())
+        facts = _Facts(watch, tags, self._noticed, self._weights, self._clock.now())
         logs = []
         for path in paths:
             pipeline = watch.pipeline(path)
@@ -121,14 +129,18 @@ class Keeping:
 class _Facts:
     """Collects the facts of runs and alerts, each once."""
 
-    def __init__(self, watch: Watch, tags: Sequence[Tag], noticed: dict[str, dict[str, float]], now: float) -> None:
-        self._watch, self._tags, self._noticed, self._now = watch, tags, noticed, now
+    def __init__(
+        self, watch: Watch, tags: Sequence[Tag], noticed: dict[str, dict[str, float]],
+        weights: Mapping[str, WeightsFacts | None], now: float,
+    ) -> None:  # fmt: skip
+        self._watch, self._tags, self._noticed, self._weights, self._now = watch, tags, noticed, weights, now
         self.runs: dict[str, RunFacts] = {}
         self.alerts: dict[str, tuple[RunFacts, AlertFacts]] = {}
 
     def add(self, pipeline: LogPipeline, run: Run, alerts: Iterable[Alert]) -> None:
         status = status_of(run, pipeline.alerts_of(run))
-        facts = self.runs[run.id] = run_facts(run, status, self._watch.grew_at(Path(run.log)))
+        grew_at, weights = self._watch.grew_at(Path(run.log)), self._weights.get(run.id)
+        facts = self.runs[run.id] = run_facts(run, status, grew_at, weights)
         noticed = self._noticed.setdefault(run.log, {})
         for alert in alerts:
             identity = alert_id(run.log, alert.id)

@@ -34,6 +34,12 @@ class Outbox:
                 found.append(Row(number, reason, alert_facts, run_facts, created_at, due))
         return found
 
+    def hasten(self, alerts: Iterable[str], now: float) -> None:
+        """Let news of *alerts* that waits for something else be due *now*."""
+        query = "UPDATE news SET due = ? WHERE alert = ? AND outcome = 'waiting' AND due > ?"
+        rows = [(now, alert, now) for alert in alerts]
+        self.database.write(lambda db: db.executemany(query, rows))
+
     def was_told(self, destination: str, alert: str) -> bool:
         """Tell whether *destination* was, or is about to be, told that an alert began."""
         query = (

@@ -17,7 +17,7 @@ from nanwatch.runs.status import status_of
 
 _COPIED = (
     "losses", "metrics", "evaluations", "final_metrics", "skip_positions", "stretches", "rollbacks",
-    "hyperparameters", "recoveries",
+    "hyperparameters", "recoveries", "saved",
 )  # fmt: skip
 """What of a run the faces look into, and what changes in place."""
 _UNSEEN = ("lines", "recent", "first_losses", "ceilings", "carried", "unsure")

@@ -179,14 +179,17 @@ def _live(patterns: list[str], config: Config, is_polled: bool, pipe: int | None
         from nanwatch.clock import SystemClock
         from nanwatch.following import Following
         from nanwatch.pipewatch import PipeWatch
+        from nanwatch.scanning import Scanning
         from nanwatch.sharing import Sharing
         from nanwatch.tail.wake import remote_file_system
+        from nanwatch.weighing import Weighing
 
         clock = SystemClock()
         folder = store_folder(config)
         sharing = Sharing(folder, lambda path: remote_file_system(path) is not None)
         watch = _dashboard_watch(patterns, config, is_polled) if pipe is None else PipeWatch(config, fd=pipe)
-        return Following(watch, config, clock, hand_over, sharing)
+        weighing = Weighing(Scanning(clock), config.checkpoints)
+        return Following(watch, config, clock, hand_over, sharing, weighing)
 
     return Live(begin)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -42,23 +42,30 @@ class Telling:
     What stood in a log before nanwatch knew it may be history. A log that has not grown for `daemon.history` is
     *stale*: nobody is told of it until it grows again. A log is *hushed* at the very first start, or when what was
     known of it cannot be read any more, until all logs are read to their end: then what fires is told, unless
-    somebody knows already, and what is over is not.
+    somebody knows already, and what is over is not. *weigh* is asked of each alert that is told; it tells whether the
+    run's checkpoints are being looked through for it: a critical message waits for that, a while.
     """
 
     def __init__(
-        self, clock: Clock, known: Iterable[Path], stale: Iterable[Path], hushed: Iterable[Path], *, is_first: bool
-    ) -> None:
-        self._clock = clock
+        self, clock: Clock, known: Iterable[Path], stale: Iterable[Path], hushed: Iterable[Path], *, is_first: bool,
+        weigh: Callable[[Run, Alert], bool] = lambda _run, _alert: False,
+    ) -> None:  # fmt: skip
+        self._clock, self._weigh = clock, weigh
         self._known, self._stale, self._hushed = set(known), set(stale), set(hushed)
         self._is_first = is_first
         self._suppressed: dict[str, tuple[str, ...]] = {}
         self._before: dict[str, tuple[RunFacts, AlertFacts]] = {}
         self._config, self._destinations = Config(), list[Destination]()
+        self._held: dict[str, list[str]] = {}
         self.batch = Batch()
 
     def use(self, config: Config, destinations: Sequence[Destination]) -> None:
         """Decide by *config* from now on, for these *destinations*."""
         self._config, self._destinations = config, list(destinations)
+
+    def release(self, run_id: str) -> list[str]:
+        """Let no message of this run wait for its checkpoints any longer; return the ids of the alerts that did."""
+        return self._held.pop(run_id, [])
 
     def take(self, run: Run, alert: Alert, watch: Watch) -> None:
         """Take note of *alert*, which has changed."""
@@ -197,12 +204,15 @@ class Telling:
         mark_told(alert, now)
         self._note(run, alert)
         tags = tags_of(alert.rule, run.id, run.log, self._config.tags)
-        self._queue(run.id, run.log, alert_facts(alert, run.log, now, tags), reason, self._destinations)
+        waits = reason != "resolved" and self._weigh(run, alert) and alert.severity == "critical"
+        facts = alert_facts(alert, run.log, now, tags)
+        self._queue(run.id, run.log, facts, reason, self._destinations, holds=waits)
 
     def _queue(
-        self, run_id: str, log_path: str, alert: AlertFacts, reason: Reason, chosen: Iterable[Destination]
-    ) -> None:
-        """Let those of the *chosen* destinations be told of *alert* that hear of it."""
+        self, run_id: str, log_path: str, alert: AlertFacts, reason: Reason, chosen: Iterable[Destination], *,
+        holds: bool = False,
+    ) -> None:  # fmt: skip
+        """Let those of the *chosen* destinations be told of *alert* that hear of it; *holds*: in a while."""
         now = self._clock.now()
         for destination in chosen:
             receiver = destination.receiver
@@ -211,4 +221,7 @@ class Telling:
                 reason=reason,
             ):  # fmt: skip
                 due = due_at(alert.severity, reason, now, self._config.notify, receiver.quiet_hours)
+                if holds:
+                    due = max(due, now + self._config.checkpoints.wait)
+                    self._held.setdefault(run_id, []).append(alert.id)
                 self.batch.news.append(Told(destination.name, alert.id, reason, due))

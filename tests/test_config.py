@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from nanwatch.config import Config, DaemonSettings, Duration, NotifySettings, QuietHours, Receiver, Rules, Tag
+from nanwatch.config import (
+    CheckpointSettings,
+    Config,
+    DaemonSettings,
+    Duration,
+    NotifySettings,
+    QuietHours,
+    Receiver,
+    Rules,
+    Tag,
+)
 from nanwatch.configfile import load_config
 from nanwatch.errors import UsageError
 
@@ -301,3 +311,22 @@ def test_what_is_wrong_about_a_service(tmp_path: Path, text: str, words: list[st
     assert message.isprintable()
     assert all(word in message for word in words), message
     assert not {"slack", "T0KEN", "S3CRET"} & set(message.replace("/", " ").replace(":", " ").replace("'", " ").split())
+
+
+def test_checkpoints_are_where_the_config_says(tmp_path: Path) -> None:
+    """Folders are relative to the config; what is no folder is refused with its place."""
+    path = tmp_path / "nanwatch.toml"
+    path.write_text(
+        '[checkpoints]\nscan = false\ntimeout = "5m"\n[checkpoints.folders]\n"*seg*" = "w/seg"\n"b" = "/b"\n'
+    )
+    settings = load_config(str(path)).checkpoints
+    assert settings == CheckpointSettings(
+        scan=False, timeout=Duration(300), folders=(("*seg*", str(tmp_path / "w/seg")), ("b", "/b"))
+    )
+    for text, words in (
+        ('folders = "w"', "checkpoints.folders: expected"),
+        ("folder = 1", "checkpoints.folder: no such"),
+    ):
+        path.write_text(f"[checkpoints]\n{text}\n")
+        with pytest.raises(UsageError, match=words):
+            load_config(str(path))

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from nanwatch import following as module
 from nanwatch.clock import ManualClock
-from nanwatch.config import Config
+from nanwatch.config import CheckpointSettings, Config
 from nanwatch.detail import detail_for
 from nanwatch.following import Following
 from nanwatch.model.alert import Silence
+from nanwatch.model.checkpoint import Weights
 from nanwatch.model.snapshot import Snapshot
 from nanwatch.model.update import Update
+from nanwatch.scanning import Scanning
 from nanwatch.sharing import Sharing
 from nanwatch.tail.tailer import Tailer
 from nanwatch.tail.wake import ManualWake
 from nanwatch.watch import Watch
+from nanwatch.weighing import Weighing
 from tests.support.logs import bars
 
 START = 1_000_000.0
@@ -26,14 +30,14 @@ START = 1_000_000.0
 class Scene:
     """A folder of logs that is followed, and a clock that the test moves."""
 
-    def __init__(self, folder: Path, state: Path | None = None) -> None:
+    def __init__(self, folder: Path, state: Path | None = None, weighing: Weighing | None = None) -> None:
         self.folder = folder
         self.clock, self.wake = ManualClock(START), ManualWake()
         tailer = Tailer([folder / "*.log"], self.wake, clock=self.clock)
         watch = Watch(tailer, Config(), self.clock, find=dict.fromkeys, turn_s=0.1)
         self.updates: list[Update] = []
         sharing = None if state is None else Sharing(state)
-        self.following = Following(watch, Config(), self.clock, self.updates.append, sharing)
+        self.following = Following(watch, Config(), self.clock, self.updates.append, sharing, weighing)
 
     def write(self, data: bytes, name: str = "x.log") -> Path:
         """Write to a log and report it."""
@@ -198,3 +202,46 @@ def test_curves_of_many_logs_have_fewer_points(tmp_path: Path) -> None:
         file.truncate(64 << 20)
     assert detail_for(1)(path) < detail_for(500)(path) <= 1 << 19
     assert detail_for(1)(tmp_path / "none") == 1 << 19
+
+
+class Looks(Scanning):
+    """Looks through checkpoints when a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(ManualClock())
+        self.asked: list[str] = []
+        self.answer: Weights | None = None
+        self.is_closed = False
+
+    def ask(self, key: str, places: Sequence[Path]) -> bool:
+        """Note who asks."""
+        assert places == [Path("/w")]
+        self.asked.append(key)
+        return True
+
+    def poll(self) -> Iterator[tuple[str, Weights | None]]:
+        """Give each run that asked the answer, once there is one."""
+        while self.asked and self.answer is not None:
+            yield self.asked.pop(), self.answer
+
+    def close(self) -> None:
+        """Note it."""
+        self.is_closed = True
+
+
+def test_the_checkpoints_of_a_run_that_is_lost_are_looked_through(tmp_path: Path) -> None:
+    """Its snapshot says which one is clean as soon as that is known, and so do those after it."""
+    looks = Looks()
+    scene = Scene(tmp_path, weighing=Weighing(looks, CheckpointSettings(folders=(("x.log", "/w"),))))
+    path = scene.write(bars(1, "0.5", "0.4") + bars(2, "nan", "nan", "nan", "nan"))
+    scene.write(bars(1, "0.5", "0.4"), "y.log")
+    first = scene.step().snapshots[path]
+    assert first.view is not None
+    assert set(looks.asked) == {first.view.run.id}
+    assert first.weights is None
+    looks.answer = Weights("/w", (), None, problem="no checkpoints in this folder")
+    assert scene.step().snapshots[path].weights == looks.answer
+    scene.write(bars(3, "nan"))
+    assert scene.step().snapshots[path].weights == looks.answer
+    scene.following.close()
+    assert looks.is_closed

@@ -19,6 +19,7 @@ from nanwatch.model.event import (
     FinalValidationStarted,
     Hyperparameters,
     Interrupted,
+    OutputFolder,
     ProcessExited,
     Recovery,
     RunFinished,
@@ -108,6 +109,11 @@ def _is_best(fields: Fields) -> bool:
     return "best" in fields.text or "best" in fields.text.get("path", "").lower()
 
 
+def _path(fields: Fields) -> str | None:
+    """Return the path that a frame names, without the quotes and stops of the sentence around it."""
+    return fields.text.get("path", "").strip("'\"`").rstrip(".,;:'\"`") or None
+
+
 def read_settings(text: str) -> dict[str, str]:
     """Return the settings of `a=1, b=[2, 3], c=x`: a comma within brackets does not end a value."""
     settings: dict[str, str] = {}
@@ -180,7 +186,8 @@ EMITTERS: dict[str, Emit] = {
     "step_skipped": lambda o, f: [StepSkipped(o, f.text.get("kind", "guard"))],
     "stage_changed": lambda o, f: [StageChanged(o, f.text.get("message", ""))],
     "recovery": lambda o, f: [Recovery(o, f.text.get("kind", ""), f.text.get("message", ""))],
-    "checkpoint_saved": lambda o, f: [CheckpointSaved(o, f.text.get("path"), _is_best(f))],
+    "checkpoint_saved": lambda o, f: [CheckpointSaved(o, _path(f), _is_best(f))],
+    "output_folder": lambda o, f: [OutputFolder(o, path)] if (path := _path(f)) else [],
     "checkpoint_skipped": lambda o, f: [CheckpointSkipped(o, f.text.get("message", ""))],
     "failure": lambda o, f: [Failure(o, f.text.get("kind", "exception"), f.text.get("message", ""))],
     "interrupted": lambda o, f: [Interrupted(o, f.text.get("message", ""))],

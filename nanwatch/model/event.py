@@ -156,6 +156,14 @@ class CheckpointSaved:
 
 
 @dataclass(slots=True)
+class OutputFolder:
+    """The trainer named the folder that it writes its results to, weights among them."""
+
+    offset: int
+    path: str
+
+
+@dataclass(slots=True)
 class CheckpointSkipped:
     """The trainer says that it did not save weights."""
 
@@ -211,6 +219,7 @@ Event = (
     | Recovery
     | StageChanged
     | CheckpointSaved
+    | OutputFolder
     | CheckpointSkipped
     | Failure
     | Interrupted

@@ -10,10 +10,28 @@ from nanwatch.model.run import Status
 
 
 @dataclass(frozen=True, slots=True)
+class WeightsFacts:
+    """What was found in the folder in which a run keeps its checkpoints, at `scanned_at` (Unix seconds).
+
+    `last_clean` is the path of the checkpoint to start again from, empty where none is clean; `epoch` and `saved_at`
+    (Unix seconds) are its own. `worse` are the newer ones, the newest first, each as `last.pt: 1,204 NaN`.
+    """
+
+    folder: str
+    last_clean: str = ""
+    epoch: int | None = None
+    saved_at: float | None = None
+    worse: tuple[str, ...] = ()
+    problem: str = ""
+    scanned_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunFacts:
     """A run as it stood. Times are Unix seconds; counters are as the trainer prints them; None: not known.
 
     `last_clean_epoch` is the last complete epoch without a non-finite batch, `updated_at` when the log last grew.
+    `weights` is what its checkpoints were found to hold, None as long as nobody has looked.
     """
 
     id: str
@@ -39,6 +57,7 @@ class RunFacts:
     grad_skips: int = 0
     vram_gb: float | None = None
     last_clean_epoch: int | None = None
+    weights: WeightsFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +117,5 @@ class Message:
     news: tuple[News, ...] = ()
 
 
-NEWS_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (RunFacts, AlertFacts, News, Message)}
+NEWS_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (RunFacts, WeightsFacts, AlertFacts, News, Message)}
 """The types above by name, for the state codec."""

@@ -173,6 +173,9 @@ class Run:
     a bar still shows of the epoch before, `unsure` those of them that did not change since. `lines` are the line
     numbers of the offsets that were worth remembering.
 
+    `saved` are the paths of checkpoints that the trainer named, newest last, `output_folder` where it said that its
+    results go; both as it wrote them, and nobody knows from which folder on.
+
     Of the log itself: `grew_at` is when its last byte came, `silence` how long that was ago at the last look,
     `longest_silence` the longest healthy one, `longest_pause` the longest that ended by itself. `is_held` tells
     whether a process holds it open for writing (None: unknown), `process` which one does, or did.
@@ -217,6 +220,8 @@ class Run:
     rollbacks: list[Rollback] = field(default_factory=list)
     unsaved: str = ""
     unsaved_offset: int | None = None
+    saved: list[str] = field(default_factory=list)
+    output_folder: str = ""
     stage_offset: int = 0
     carried: dict[str, float] = field(default_factory=dict)
     unsure: dict[str, float] = field(default_factory=dict)

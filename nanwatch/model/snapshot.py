@@ -12,6 +12,7 @@ from nanwatch.model.run import Run, Status
 if TYPE_CHECKING:  # the summary starts every 30 seconds, and draws no curve
     from pathlib import Path
 
+    from nanwatch.model.checkpoint import Weights
     from nanwatch.model.curve import Curve
 
 
@@ -34,6 +35,7 @@ class Snapshot:
     when the log's last byte came (Unix seconds). Of its `size` bytes, `read` have been; `is_history` holds until
     all that stood in it at the start has been, and `is_estimate` while only its end was looked at: what is told then
     is no more than that end shows. `problem` is why it cannot be read now. `number` counts the runs in the log.
+    `weights` is what the run's checkpoints were found to hold, None as long as nobody has looked.
     """
 
     path: Path
@@ -46,3 +48,4 @@ class Snapshot:
     is_history: bool = False
     is_estimate: bool = False
     number: int = 1
+    weights: Weights | None = None

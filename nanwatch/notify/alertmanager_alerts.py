@@ -107,6 +107,7 @@ def _annotations(news: News) -> dict[str, str]:
         "epoch": alert.epoch,
         "batch": alert.batch,
         "last_clean_epoch": news.run.last_clean_epoch,
+        "last_clean_checkpoint": (news.run.weights.last_clean if news.run.weights is not None else "") or None,
     }
     told = {"summary": _inert(alert.message), "description": _description(news)}
     return told | {name: _inert(str(value)) for name, value in facts.items() if value is not None}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from nanwatch.model.news import AlertFacts, News, RunFacts
+from nanwatch.model.news import AlertFacts, News, RunFacts, WeightsFacts
 
 Json = dict[str, Any]
 
@@ -96,6 +96,21 @@ def _run_json(run: RunFacts) -> Json:
         "grad_skips": run.grad_skips,
         "vram_gb": _finite(run.vram_gb),
         "last_clean_epoch": run.last_clean_epoch,
+        "weights": _weights_json(run.weights),
+    }
+
+
+def _weights_json(weights: WeightsFacts | None) -> Json | None:
+    if weights is None:
+        return None
+    return {
+        "folder": weights.folder,
+        "last_clean": weights.last_clean or None,
+        "epoch": weights.epoch,
+        "saved_at": _iso(weights.saved_at),
+        "worse": list(weights.worse),
+        "problem": weights.problem or None,
+        "scanned_at": _iso(weights.scanned_at),
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from nanwatch.model.alert import Severity
 from nanwatch.model.news import AlertFacts, News, RunFacts
-from nanwatch.model.words import duration, plural, speed
+from nanwatch.model.words import duration, plural, printable, speed
 from nanwatch.notify.amounts import number
 
 _WORDS: dict[Severity, str] = {"critical": "CRIT", "warning": "WARN", "info": "INFO"}
@@ -96,6 +96,8 @@ def terms(item: News, host: str = "") -> dict[str, str]:
     for name, value in (("epoch", alert.epoch), ("line", alert.line), ("clean", item.run.last_clean_epoch)):
         if value is not None:
             known[name] = f"{value:,}"
+    if item.run.weights is not None and item.run.weights.last_clean:
+        known["checkpoint"] = printable(item.run.weights.last_clean.rsplit("/", 1)[-1])
     if "to_epoch" in known and evidence["to_epoch"] == evidence.get("from_epoch"):
         known["again"] = known["to_epoch"]
     for name, pattern in (("row", _IN_A_ROW), ("error", _ERROR)):

@@ -6,7 +6,7 @@ import math
 import re
 import shlex
 
-from nanwatch.model.news import RunFacts
+from nanwatch.model.news import RunFacts, WeightsFacts
 from nanwatch.model.words import duration, plural, printable
 from nanwatch.notify.amounts import moment, number
 from nanwatch.notify.inert import inert
@@ -30,6 +30,7 @@ def run_lines(run: RunFacts, now: float, is_about_nan: bool) -> list[str]:
         lines += field("", text)
     if run.last_clean_epoch is not None and (run.nan_batches or is_about_nan):
         lines += field("Clean", f"epoch {run.last_clean_epoch} was the last without NaN")
+    lines += _weights(run.weights)
     if run.updated_at is not None:
         ago = f", {duration(now - run.updated_at)} ago" if now - run.updated_at >= 1 else ""
         lines += field("Grew", f"{moment(run.updated_at)}{ago}")
@@ -37,6 +38,22 @@ def run_lines(run: RunFacts, now: float, is_about_nan: bool) -> list[str]:
     lines.append(f"Log    {inert(log, _LONGEST_PATH)}")  # not wrapped: a path is copied in one piece
     pasted = _pasted(run.log)
     return [*lines, f"Look   nanwatch summary {pasted}"] if pasted else lines
+
+
+def _weights(weights: WeightsFacts | None) -> list[str]:
+    """Return which checkpoint to start again from; that path is not wrapped: it is copied in one piece."""
+    if weights is None:
+        return []
+    newer = f"newer ones: {'; '.join(weights.worse)}" if weights.worse else ""
+    if not weights.last_clean:
+        where = f" in {inert(weights.folder, _LONGEST_PATH)}" if weights.folder else ""
+        text = weights.problem or f"no clean checkpoint{where}"
+        return field("Resume", text) + field("", "; ".join(weights.worse))
+    parts = ["the last clean checkpoint"]
+    parts += [f"epoch {weights.epoch}"] if weights.epoch is not None else []
+    parts += [f"written {moment(weights.saved_at)}"] if weights.saved_at is not None else []
+    path = f"Resume {inert(weights.last_clean, _LONGEST_PATH)}"
+    return [path, *field("", ", ".join(parts)), *field("", newer)]
 
 
 def _position(run: RunFacts) -> str:

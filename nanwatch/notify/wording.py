@@ -58,11 +58,13 @@ WORDINGS: dict[str, Wording] = {
         what=("{nan}", "NaN losses"),
         many=("with NaN losses",),
         to_do=(
+            "Resume from {checkpoint}, the last clean checkpoint.",
             "Epoch {clean} was clean: resume from its checkpoint.",
             "It began at step {onset_step}: resume from a checkpoint before that.",
             "No complete epoch was seen to be clean.",
         ),
         at_end=(
+            "The run has finished; {checkpoint} is the last clean checkpoint.",
             "The run has finished; epoch {clean} was clean: its checkpoint is the one to trust.",
             "The run has finished: a checkpoint from before step {onset_step} is the one to trust.",
             "The run has finished; no complete epoch was seen to be clean.",

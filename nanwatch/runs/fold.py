@@ -18,6 +18,7 @@ from nanwatch.model.event import (
     FinalValidationStarted,
     Hyperparameters,
     Interrupted,
+    OutputFolder,
     ProcessExited,
     Recovery,
     RunFinished,
@@ -37,7 +38,7 @@ from nanwatch.runs.losses import forget_losses, watch_losses
 from nanwatch.runs.pace import note_pace
 from nanwatch.runs.primary import choose_primary, evaluate, record
 from nanwatch.runs.rhythm import note_pause
-from nanwatch.runs.setbacks import note_checkpoint, note_recovery, note_rollback
+from nanwatch.runs.setbacks import LONGEST_PATH, note_checkpoint, note_recovery, note_rollback
 
 _RUNS = 64
 _LINES = 1024
@@ -136,6 +137,9 @@ class LogRuns:
                 run.stage_offset = event.offset
                 forget_losses(run)
                 run.stretches = []
+                return Change.NOTHING
+            case OutputFolder():
+                run.output_folder = event.path[:LONGEST_PATH]
                 return Change.NOTHING
             case CheckpointSaved() | CheckpointSkipped():
                 return note_checkpoint(run, event)

@@ -8,6 +8,8 @@ from nanwatch.model.event import BatchDone, CheckpointSaved, CheckpointSkipped, 
 from nanwatch.model.run import Change, Rollback, Run, RunFailure
 
 _KEPT = 32
+LONGEST_PATH = 1024
+"""Characters of the longest path that is remembered."""
 _NOT_THE_BEST = re.compile(r"(?i)\b(?:improv\w*|better|best|worse)\b")
 """A checkpoint that is skipped because it would not be the best one is nothing to worry about."""
 
@@ -51,6 +53,9 @@ def note_checkpoint(run: Run, event: CheckpointSaved | CheckpointSkipped) -> int
         run.unsaved, run.unsaved_offset = _in_one_line(event.message) or "checkpoint not saved", event.offset
         return Change.CHECKPOINT
     run.unsaved, run.unsaved_offset = "", None
+    if event.path and len(event.path) <= LONGEST_PATH and event.path not in run.saved[-1:]:
+        others = [path for path in run.saved if path != event.path]
+        run.saved = [*others[-_KEPT + 1 :], event.path]
     if run.current is not None and not event.best:
         run.current.saves += 1
     return Change.CHECKPOINT

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from nanwatch.model.alert import Severity
-from nanwatch.model.news import News
+from nanwatch.model.news import News, WeightsFacts
 from nanwatch.notify import render
 from nanwatch.notify.wording import WORDINGS
 from tests.notify.composing import HOST, compose, over
@@ -319,6 +320,40 @@ def test_the_last_clean_epoch_is_told_for_any_alert_about_nan() -> None:
     """It is told with the run, though the last alert of it is about something else."""
     assert "\nClean  epoch 3" in compose(news("nan_burst"), news("vram_jump", severity="warning")).body
     assert "\nClean  epoch 3" not in compose(news("vram_jump", severity="warning")).body
+
+
+LAST_CLEAN = WeightsFacts("/r/weights", "/r/weights/epoch 3.pt", 3, NOON, ("last.pt: 1,204 NaN",), scanned_at=NOON)
+
+
+def test_the_last_clean_checkpoint_is_told_in_one_piece() -> None:
+    """Who is woken at night learns what to resume from, and what is wrong with the newer checkpoints."""
+    body = compose(news("nan_burst", run={"weights": LAST_CLEAN})).body
+    assert "\nDo     Resume from epoch 3.pt, the last clean checkpoint.\n" in body
+    assert "\nResume /r/weights/epoch 3.pt\n       the last clean checkpoint, epoch 3, written " in body
+    assert "newer ones: last.pt: 1,204 NaN" in " ".join(body.split())
+
+
+def test_that_no_checkpoint_is_clean_is_told_too() -> None:
+    """Then it says where it looked, and what it found there; or why it could not."""
+    found = replace(LAST_CLEAN, last_clean="", epoch=None)
+    assert (
+        "\nResume no clean checkpoint in /r/weights\n       last.pt: 1,204 NaN\n"
+        in compose(news("nan_burst", run={"weights": found})).body
+    )
+    slow = WeightsFacts("", problem="looking through its checkpoints took too long")
+    assert (
+        "\nResume looking through its checkpoints took too long\n" in compose(news("crash", run={"weights": slow})).body
+    )
+
+
+def test_a_hostile_checkpoint_is_told_inertly() -> None:
+    """The names of files obey the same rules as the names of logs."""
+    evil = replace(LAST_CLEAN, last_clean="/r/@everyone\x1b[2J\n[a](b).pt", worse=("<!channel>: 3 NaN",))
+    body = compose(news("nan_burst", run={"weights": evil})).body
+    assert "\x1b" not in body
+    assert "@everyone" not in body
+    assert "<!channel>" not in body
+    assert "](b)" not in body
 
 
 def test_a_run_is_told_as_it_stood_last() -> None:

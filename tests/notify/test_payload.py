@@ -70,6 +70,7 @@ def test_the_object_holds_the_alert_and_the_run() -> None:
             "grad_skips": 0,
             "vram_gb": 4.71,
             "last_clean_epoch": 3,
+            "weights": None,
         },
     }
 

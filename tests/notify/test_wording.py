@@ -11,7 +11,7 @@ import pytest
 from nanwatch import scenarios
 from nanwatch.config import Config
 from nanwatch.model.alert import Alert
-from nanwatch.model.news import AlertFacts, News
+from nanwatch.model.news import AlertFacts, News, WeightsFacts
 from nanwatch.notify.evidence import WORDS
 from nanwatch.notify.phrases import filled, terms
 from nanwatch.notify.wording import WORDINGS
@@ -20,6 +20,7 @@ from nanwatch.rules.base import rule_types
 from tests.notify.composing import HOST, compose
 from tests.notify.making import NOON, run_facts
 
+FOUND = WeightsFacts("/data/weights", "/data/weights/epoch3.pt", 3)
 SCENARIOS = Path(scenarios.__file__).parent / "rules" / "scenarios"
 
 
@@ -63,7 +64,7 @@ def _raised_by_scenarios(monkeypatch: pytest.MonkeyPatch) -> Iterator[News]:
 
         def tick(self, *args: Any, **more: Any) -> Iterator[Any]:
             yield from super().tick(*args, **more)
-            raised.extend(_news_of(alert) for alert in self.open)
+            raised.extend(_news_of(alert, weights) for alert in self.open for weights in (None, FOUND))
 
     monkeypatch.setattr(scenarios, "LogPipeline", Recording)
     for path in sorted(SCENARIOS.glob("*.toml")):
@@ -73,9 +74,9 @@ def _raised_by_scenarios(monkeypatch: pytest.MonkeyPatch) -> Iterator[News]:
         raised.clear()
 
 
-def _news_of(alert: Alert) -> News:
+def _news_of(alert: Alert, weights: WeightsFacts | None) -> News:
     facts = AlertFacts(
         "id", alert.rule, alert.severity, alert.state, alert.message, NOON, alert.epoch, alert.batch, alert.offset,
         alert.line, dict(alert.evidence),
     )  # fmt: skip
-    return News(facts, run_facts("/data/resnet50-imagenet-lr3e-4-s1.log"), ("first",))
+    return News(facts, run_facts("/data/resnet50-imagenet-lr3e-4-s1.log", weights=weights), ("first",))

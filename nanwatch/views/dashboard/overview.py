@@ -21,6 +21,7 @@ from nanwatch.views.dashboard.overview_standing import (
     place_of_trouble,
     reading_lines,
     verdict_lines,
+    weights_lines,
 )
 from nanwatch.views.dashboard.overview_tail import LEAST, LastLines, Tail, last_lines, tail_lines
 from nanwatch.views.dashboard.panel import Key, glyphs_of
@@ -47,7 +48,7 @@ def overview_lines(
     if view is not None and not is_empty(snapshot):
         about = "~" if snapshot.is_estimate else ""
         is_early = is_unread(snapshot)
-        parts.append(verdict_lines(view, page, about, is_early))
+        parts.append(verdict_lines(view, page, about, is_early) + weights_lines(snapshot.weights, page))
         signs = signs_of(is_ascii)
         figures = Figures(view, snapshot.curves, now, page, signs, about, snapshot.size, is_early)
         parts += _two_columns(figures) if width >= WIDE else _one_column(figures)

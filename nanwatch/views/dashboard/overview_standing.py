@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from nanwatch.facts import weights_facts
+from nanwatch.model.checkpoint import Weights
 from nanwatch.model.run import Run
 from nanwatch.model.snapshot import RunView, Snapshot
 from nanwatch.views.block import MARKS, training_time
@@ -88,6 +90,20 @@ def verdict_lines(view: RunView, page: Page, about: str, is_early: bool = False)
     for told in _states(view):
         lines += page.prose(told.text, told.role, indent=3)
     return lines + _failure(view, page) + _alerts(view, page)
+
+
+def weights_lines(weights: Weights | None, page: Page) -> list[Line]:
+    """Return which checkpoint to start again from, and what is wrong with newer ones; nothing if nobody has looked."""
+    if weights is None:
+        return []
+    found = weights_facts(weights)
+    worse = clean("; ".join(found.worse))
+    if not found.last_clean:
+        text = clean(found.problem) or f"no clean checkpoint in {clean(found.folder)}"
+        return page.prose(f"{text}; {worse}" if worse else text, "warning", mark=Span("!", "warning"), indent=1)
+    at = "" if found.epoch is None else f", epoch {found.epoch}"
+    lines = page.prose(f"last clean checkpoint{at}: {clean(found.last_clean)}", mark=Span(">"), indent=1)
+    return lines + (page.prose(f"newer: {worse}", "quiet", indent=3) if worse else [])
 
 
 def _mark(worst: Health, page: Page, is_early: bool) -> Span:

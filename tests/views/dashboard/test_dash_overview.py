@@ -21,6 +21,7 @@ from textual.widget import Widget
 
 from fixtures.stories import write_cod, write_yolo
 from nanwatch.model.alert import Alert, Severity, State
+from nanwatch.model.checkpoint import Checkpoint, Part, Weights
 from nanwatch.model.curve import Curve
 from nanwatch.model.frame import Chunk
 from nanwatch.model.run import Best, Epoch, Evaluation, Process, Run, RunFailure, Status
@@ -125,6 +126,19 @@ def alert(
 def texts(lines: Sequence[Line]) -> list[str]:
     """Return *lines* as they stand on a screen."""
     return ["".join(span.text for span in line.spans).rstrip() for line in lines]
+
+
+def test_the_checkpoint_to_start_again_from_is_told() -> None:
+    """It stands below what is wrong, with what is wrong with newer ones; that none is clean is told too."""
+    bad = Checkpoint("/w/last.pt", "nonfinite", parts=(Part("model", 3, 100, nan=1204),))
+    clean = Checkpoint("/w/[b]e3\x1b.pt", "clean", epoch=3, parts=(Part("model", 3, 100),))
+    view = hand_made(alerts=[alert()])
+    told = "\n".join(texts(overview_lines(snapshot(view, weights=Weights("/w", (bad, clean), clean)), NOW, 80)))
+    assert " > last clean checkpoint, epoch 3: /w/[b]e3" in told
+    assert "newer: last.pt: 1,204 NaN" in told
+    assert "\x1b" not in told
+    told = "\n".join(texts(overview_lines(snapshot(view, weights=Weights("/w", (bad,))), NOW, 80)))
+    assert " ! no clean checkpoint in /w; last.pt: 1,204 NaN" in told
 
 
 class PanelApp(ThemedApp):
