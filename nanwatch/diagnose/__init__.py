@@ -1,1 +1,3 @@
-"""A run -> probable causes with evidence, and advice; the knowledge is data."""
+"""A run -> probable causes with evidence, settings to change, how to resume; the knowledge is data."""
+
+from nanwatch.diagnose.engine import diagnose as diagnose

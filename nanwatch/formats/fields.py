@@ -74,6 +74,8 @@ class Fields:
             self.add(read_pairs(value), rename)
         elif name == "settings":
             self.settings.update(read_settings(value))
+        elif name in _SETTINGS:
+            self.settings[name] = value.strip()
         elif name in _TEXT:
             self.text[name] = value.strip()
         elif name:
@@ -101,6 +103,8 @@ class Fields:
 
 
 _MOST_NANS = 1000
+_SETTINGS = frozenset({"used_optimizer"})
+"""Groups that are each one setting, by their own name."""
 _TEXT = frozenset({"message", "path", "trainer", "kind", "code", "phase", "count", "best"})
 
 
