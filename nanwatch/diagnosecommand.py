@@ -101,5 +101,5 @@ def _weights(view: RunView, folder: str | None, config: Config) -> Weights | Non
             Path(folder), scan_file, limit=_MOST, seconds=_PATIENCE, steady=clock.steady, now=clock.now()
         )  # fmt: skip
     if config.checkpoints.scan and health(view) in ("critical", "warning"):
-        return weights_of(view.run, config.checkpoints, clock)
+        return weights_of(view.run, view.alerts, config.checkpoints, clock)
     return None

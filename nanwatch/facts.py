@@ -35,9 +35,10 @@ def weights_facts(found: Weights) -> WeightsFacts:
     """Return what *found* tells of the checkpoint to start again from, and of the newer ones."""
     last = found.last_clean
     newer = [c for c in found.checkpoints if c is not last and c.state != "clean"]
+    later = [f"{found.later} written since it began"] if found.later else []
     return WeightsFacts(
         found.folder, "" if last is None else last.path, None if last is None else last.epoch,
-        None if last is None else last.modified_at, tuple(_in_short(c) for c in newer[:_WORSE]), found.problem,
+        None if last is None else last.modified_at, (*later, *(_in_short(c) for c in newer[:_WORSE])), found.problem,
         found.scanned_at,
     )  # fmt: skip
 

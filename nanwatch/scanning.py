@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
 
 from nanwatch.clock import Clock
 from nanwatch.model.checkpoint import BadTensor, Checkpoint, Part, Weights
@@ -39,6 +39,14 @@ class Running(Protocol):
 
     def wait(self, timeout: float) -> int:
         """Wait for its end; raise TimeoutExpired if that does not come in *timeout* seconds."""
+
+
+class _Asked(NamedTuple):
+    """What is asked for: in which folders a run may keep checkpoints, and what counts of them."""
+
+    key: str
+    places: tuple[Path, ...]
+    since: float | None
 
 
 @dataclass(slots=True)
@@ -75,20 +83,23 @@ class Scanning:
     ) -> None:
         self._clock, self.seconds = clock, seconds
         self._launch = launch or _launch
-        self._waiting: deque[tuple[str, tuple[Path, ...]]] = deque()
+        self._waiting: deque[_Asked] = deque()
         self._look: _Look | None = None
         self._stuck: list[Running] = []
 
-    def ask(self, key: str, places: Sequence[Path]) -> bool:
-        """Have *places* looked through for the run called *key*; return whether that is to come: there is a place."""
+    def ask(self, key: str, places: Sequence[Path], since: float | None = None) -> bool:
+        """Have *places* looked through for the run called *key*; return whether that is to come: there is a place.
+
+        What was written after *since* (Unix seconds) is left out.
+        """
         if places and not self.is_busy_with(key):
-            self._waiting.append((key, tuple(places)))
+            self._waiting.append(_Asked(key, tuple(places), since))
             self._start()
         return self.is_busy_with(key)
 
     def is_busy_with(self, key: str) -> bool:
         """Tell whether the answer for *key* is still to come."""
-        return (self._look is not None and self._look.key == key) or any(key == other for other, _ in self._waiting)
+        return (self._look is not None and self._look.key == key) or any(key == asked.key for asked in self._waiting)
 
     def poll(self) -> Iterator[tuple[str, Weights | None]]:
         """Yield the answers that have come: None where the run keeps no checkpoints that could be found."""
@@ -122,8 +133,8 @@ class Scanning:
         self._stuck = [process for process in self._stuck if process.poll() is None]
         if self._look is not None or not self._waiting:
             return
-        key, places = self._waiting.popleft()
-        asked = {"places": [os.fsencode(place).hex() for place in places], "seconds": self.seconds}
+        key, places, since = self._waiting.popleft()
+        asked = {"places": [os.fsencode(place).hex() for place in places], "since": since, "seconds": self.seconds}
         answer = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the look
         try:
             process = self._launch(json.dumps(asked).encode(), answer)

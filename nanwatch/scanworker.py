@@ -1,6 +1,6 @@
 """Looks through the checkpoints of one run, in a process of its own that gives way to everything else.
 
-Standard input: a line of JSON with `places` (folders) and `seconds`. Standard output: the `Weights`, as state.
+Standard input: a line of JSON with `places` (folders), `since` and `seconds`. Standard output: the `Weights`, as state.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def main() -> int:
     """Look through what standard input names."""
     os.nice(_LOWEST)  # on Linux the disk's queue follows it
     asked = json.load(sys.stdin)
-    found = weights_at([Path(os.fsdecode(bytes.fromhex(p))) for p in asked["places"]], asked["seconds"], SystemClock())
+    places = [Path(os.fsdecode(bytes.fromhex(place))) for place in asked["places"]]
+    found = weights_at(places, asked["since"], asked["seconds"], SystemClock())
     print(dump(found))
     return 0
 

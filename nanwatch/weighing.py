@@ -9,7 +9,7 @@ from nanwatch.model.alert import Alert
 from nanwatch.model.checkpoint import Weights
 from nanwatch.model.run import Run
 from nanwatch.scanning import Scanning
-from nanwatch.weights import places_of
+from nanwatch.weights import lost_since, places_of
 
 _LOSING = frozenset({
     "nan_loss", "nan_burst", "metric_collapse", "loss_explosion", "frozen_metric", "oom", "crash", "process_gone",
@@ -35,7 +35,7 @@ class Weighing:
         """Have the checkpoints of *run* looked through if *alert* is worth it; return whether that is under way."""
         if not self._settings.scan or alert.state != "firing" or alert.rule not in _LOSING:
             return False
-        if not self._scanning.ask(run.id, places_of(run, self._settings)):
+        if not self._scanning.ask(run.id, places_of(run, self._settings), lost_since(run, [alert])):
             return False
         self._runs[run.id] = run
         return True

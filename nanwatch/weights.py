@@ -6,13 +6,19 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nanwatch.clock import Clock
 from nanwatch.config import CheckpointSettings
+from nanwatch.model.alert import Alert
 from nanwatch.model.checkpoint import Weights
 from nanwatch.model.run import Run
+
+if TYPE_CHECKING:
+    from nanwatch.checkpoints.found import Found
 
 _SETTINGS = (
     "checkpoint_dir", "ckpt_dir", "checkpoint_path", "ckpt_path", "checkpoints_dir", "dirpath", "save_dir", "save_path",
@@ -25,6 +31,7 @@ _FILE = re.compile(r"\.(?:pth?|ckpt|bin|safetensors|np[yz]|h5|hdf5|keras|tar|pkl
 _MOST = 50
 """Files of a folder that are looked at."""
 _PLACES = 100
+_LOST = ("metric_collapse", "loss_explosion")
 
 
 def named_folders(run: Run, settings: CheckpointSettings) -> list[str]:
@@ -46,25 +53,51 @@ def places_of(run: Run, settings: CheckpointSettings) -> list[Path]:
     return list(dict.fromkeys(found))[:_PLACES]
 
 
-def weights_at(places: Iterable[Path], seconds: float, clock: Clock) -> Weights | None:
+def lost_since(run: Run, alerts: Iterable[Alert]) -> float | None:
+    """Return when the epoch began in which loss or metric were lost (Unix seconds); None where no clock tells.
+
+    Weights that were written after that are finite, and of no use all the same.
+    """
+    began = []
+    for alert in alerts:
+        if alert.state == "firing" and alert.rule in _LOST and alert.started_at is not None:
+            row = run.table.get(alert.epoch) if alert.epoch is not None else None
+            began.append(alert.started_at - ((row.seconds or row.elapsed or 0.0) if row is not None else 0.0))
+    return min(began, default=None)
+
+
+def weights_at(places: Iterable[Path], since: float | None, seconds: float, clock: Clock) -> Weights | None:
     """Return what the first of *places* with checkpoints holds, the newest first up to the last clean one.
 
-    None where none of them holds any. It takes *seconds* at most.
+    None where none of them holds any. What was written after *since* is left out. It takes *seconds* at most.
     """
-    from nanwatch.checkpoints.folder import scan_folder
+    from nanwatch.checkpoints.folder import find_checkpoints, scan_all
     from nanwatch.checkpoints.scan import scan_file  # numpy comes with it
 
     for place in places:
-        if place.is_dir():
-            found = scan_folder(place, scan_file, limit=_MOST, seconds=seconds, steady=clock.steady, now=clock.now())
-            if found.checkpoints:
-                return found
+        found = _of_one_run(place, find_checkpoints(place)) if place.is_dir() else []
+        usable = [item for item in found if since is None or item.modified_at < since]
+        later = len(found) - len(usable)
+        if usable:
+            weights = scan_all(
+                str(place), usable, scan_file, limit=_MOST, seconds=seconds, steady=clock.steady, now=clock.now()
+            )
+            return replace(weights, since=since, later=later)
+        if found:
+            why = "no checkpoint from before it began"
+            return Weights(str(place), problem=why, scanned_at=clock.now(), since=since, later=later)
     return None
 
 
-def weights_of(run: Run, settings: CheckpointSettings, clock: Clock) -> Weights | None:
+def weights_of(run: Run, alerts: Iterable[Alert], settings: CheckpointSettings, clock: Clock) -> Weights | None:
     """Return what the checkpoints of *run* hold; None where it has none here, or nobody knows where."""
-    return weights_at(places_of(run, settings), settings.timeout, clock)
+    return weights_at(places_of(run, settings), lost_since(run, alerts), settings.timeout, clock)
+
+
+def _of_one_run(place: Path, found: list[Found]) -> list[Found]:
+    """Return those of *found* that lie in *place* itself; where none does, those beside the newest one below it."""
+    here = [item for item in found if item.path.parent == place]
+    return here or [item for item in found if item.path.parent == found[0].path.parent]
 
 
 def _places(named: str, run: Run) -> Iterator[Path]:

@@ -28,8 +28,9 @@ class Looks:
         self.answers: list[tuple[str, Weights | None]] = []
         self.is_closed = False
 
-    def ask(self, key: str, places: Sequence[Path]) -> bool:
+    def ask(self, key: str, places: Sequence[Path], since: float | None = None) -> bool:
         """Note what is asked."""
+        self.since = since
         if places and (key, list(places)) not in self.asked:
             self.asked.append((key, list(places)))
         return bool(places)

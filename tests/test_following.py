@@ -213,8 +213,9 @@ class Looks(Scanning):
         self.answer: Weights | None = None
         self.is_closed = False
 
-    def ask(self, key: str, places: Sequence[Path]) -> bool:
+    def ask(self, key: str, places: Sequence[Path], since: float | None = None) -> bool:
         """Note who asks."""
+        assert since is None
         assert places == [Path("/w")]
         self.asked.append(key)
         return True

@@ -10,8 +10,9 @@ import pytest
 
 from nanwatch.clock import ManualClock
 from nanwatch.config import CheckpointSettings
-from nanwatch.model.run import Process, Run
-from nanwatch.weights import named_folders, places_of, weights_at, weights_of
+from nanwatch.model.alert import Alert, State
+from nanwatch.model.run import Epoch, Process, Run
+from nanwatch.weights import lost_since, named_folders, places_of, weights_at, weights_of
 from tests.support.logs import CAPTURES, read
 
 NONE = CheckpointSettings()
@@ -73,12 +74,12 @@ def test_the_first_place_that_holds_checkpoints_counts(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     np.savez(tmp_path / "full" / "a.npz", w=np.ones(3, np.float32))
     places = [tmp_path / name for name in ("none", "empty", "file", "full")]
-    found = weights_at(places, 10.0, ManualClock(7.0))
+    found = weights_at(places, None, 10.0, ManualClock(7.0))
     assert found is not None
     assert found.folder == str(tmp_path / "full")
     assert found.last_clean is not None
     assert found.scanned_at == 7.0
-    assert weights_at(places[:-1], 10.0, ManualClock()) is None
+    assert weights_at(places[:-1], None, 10.0, ManualClock()) is None
 
 
 def test_a_run_of_a_real_log_finds_its_weights(tmp_path: Path) -> None:
@@ -86,9 +87,53 @@ def test_a_run_of_a_real_log_finds_its_weights(tmp_path: Path) -> None:
     data = (CAPTURES / "ultralytics" / "v8n_8.3.100_redirect_gradguard.log").read_bytes()
     old, new = b"/home/ml/cod/runs/v8n_8.3.100_redirect_gradguard", bytes(tmp_path / "run")
     run = read(data.replace(old, new)).runs[-1]
-    assert weights_of(run, NONE, ManualClock()) is None
+    assert weights_of(run, [], NONE, ManualClock()) is None
     (tmp_path / "run" / "weights").mkdir(parents=True)
     np.savez(tmp_path / "run" / "weights" / "last.npz", w=np.ones(3, np.float32))
-    found = weights_of(run, NONE, ManualClock())
+    found = weights_of(run, [], NONE, ManualClock())
     assert found is not None
     assert found.last_clean is not None
+
+
+def test_what_was_written_after_a_metric_was_lost_is_no_checkpoint_to_start_again_from(tmp_path: Path) -> None:
+    """Its weights are finite, and hold nothing any more; where there is nothing else, that is said."""
+    for name, at in (("epoch97.npz", 900.0), ("epoch98.npz", 1000.0), ("last.npz", 1001.0)):
+        np.savez(tmp_path / name, w=np.ones(3, np.float32))
+        os.utime(tmp_path / name, (at, at))
+    found = weights_at([tmp_path], 950.0, 10.0, ManualClock())
+    assert found is not None
+    assert found.last_clean is not None
+    assert (Path(found.last_clean.path).name, found.since, found.later) == ("epoch97.npz", 950.0, 2)
+    found = weights_at([tmp_path], 800.0, 10.0, ManualClock())
+    assert found is not None
+    assert (found.problem, found.later) == ("no checkpoint from before it began", 3)
+
+
+def test_a_metric_is_lost_since_its_epoch_began() -> None:
+    """The alert comes at the epoch's end; the weights of that epoch are lost too. A NaN asks for no time at all."""
+    run = a_run(table={98: Epoch(98, seconds=60.0), 99: Epoch(99, elapsed=10.0)})
+
+    def alert(rule: str, epoch: int | None, at: float | None, state: State = "firing") -> Alert:
+        return Alert("i", rule, "", "critical", state, "", epoch, 1, 0, 1, {}, at)
+
+    assert lost_since(run, [alert("metric_collapse", 98, 1000.0)]) == 940.0
+    assert lost_since(run, [alert("loss_explosion", 99, 1005.0), alert("metric_collapse", 98, 1000.0)]) == 940.0
+    assert lost_since(run, [alert("loss_explosion", 99, 1005.0)]) == 995.0
+    assert lost_since(run, [alert("metric_collapse", None, 7.0)]) == 7.0
+    assert lost_since(run, [alert("metric_collapse", 98, None)]) is None
+    assert lost_since(run, [alert("nan_burst", 98, 7.0), alert("metric_collapse", 98, 7.0, "resolved")]) is None
+
+
+def test_weights_of_another_run_below_are_left_out(tmp_path: Path) -> None:
+    """What lies in the folder itself comes before what lies below it; of folders below, that of the newest counts."""
+    for name in ("a/weights/last.npz", "b/weights/last.npz"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        np.savez(tmp_path / name, w=np.full(3, np.nan if name[0] == "a" else 1.0, np.float32))
+        os.utime(tmp_path / name, (9.0 if name[0] == "a" else 5.0,) * 2)
+    found = weights_at([tmp_path], None, 10.0, ManualClock())
+    assert found is not None
+    assert [c.path for c in found.checkpoints] == [str(tmp_path / "a/weights/last.npz")]
+    np.savez(tmp_path / "best.npz", w=np.ones(3, np.float32))
+    found = weights_at([tmp_path], None, 10.0, ManualClock())
+    assert found is not None
+    assert [c.path for c in found.checkpoints] == [str(tmp_path / "best.npz")]

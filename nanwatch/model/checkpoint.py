@@ -82,7 +82,9 @@ class Weights:
     """The checkpoints of a run that were looked at, newest first, and the last clean one among them.
 
     `folder` is where they lie. `skipped` counts files that were not looked at because there was no time for more.
-    `problem` is why nothing could be looked at (`folder is missing` ...), or empty.
+    `problem` is why nothing could be looked at (`folder is missing` ...), or empty. Where the trouble is a metric or a
+    loss that was lost `since` (Unix seconds), `later` counts the checkpoints that were written after that: they may be
+    finite and still be of no use, and are left out.
     """
 
     folder: str
@@ -91,3 +93,5 @@ class Weights:
     skipped: int = 0
     problem: str = ""
     scanned_at: float | None = None
+    since: float | None = None
+    later: int = 0
