@@ -63,7 +63,9 @@ class LogReading:
         views = []
         for run in self.runs:
             alerts = self.alerts_of(run)
-            views.append(RunView(run, alerts, status_of(run, alerts), self.silence))
+            # The log's last byte is the last run's: how long the others were silent before it, nobody asks.
+            silence = self.silence if run is self.runs[-1] else None
+            views.append(RunView(run, alerts, status_of(run, alerts), silence))
         return views
 
     def snapshots(self) -> list[Snapshot]:
