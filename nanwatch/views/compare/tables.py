@@ -10,13 +10,14 @@ from rich.cells import cell_len
 
 from nanwatch.model.curve import Bucket
 from nanwatch.model.run import Run
-from nanwatch.views.compare.runs import Compared, best_of
+from nanwatch.views.block import training_time
+from nanwatch.views.compare.aligned import Aligned, aligned
+from nanwatch.views.compare.runs import Compared
 from nanwatch.views.curves.figures import Figure
-from nanwatch.views.curves.series import Series
 from nanwatch.views.page import Line, Page, Role, Span
-from nanwatch.views.words import ASCII, clean, cut_middle, duration, number, pad
+from nanwatch.views.words import ASCII, Glyphs, clean, cut_middle, duration, number, pad
 
-_SETTINGS = 40
+SETTINGS = 40
 """Settings that differ, at most."""
 _LABEL = 18
 _NARROW, _WIDE = 12, 24
@@ -35,42 +36,45 @@ class Cell(NamedTuple):
 
 def epoch_table(runs: Sequence[Compared], figure: Figure, page: Page) -> list[Line]:
     """Return a row an epoch and a column a run: the figure's value, better or worse than the first run's, and NaN."""
-    points = [{p.start: p for p in run.points(figure.name)} for run in runs]
-    series = [
-        Series("", list(column.values()), counts=_counts(run, figure)) for run, column in zip(runs, points, strict=True)
-    ]
-    sign = next((run.figures[figure.name].sign for run in runs if figure.name in run.figures), figure.sign)
-    bests = [best_of(list(column.values()), sign) for column in points]
-    epochs = sorted({epoch for column in points for epoch in column}, reverse=True)
-    unit = "epoch" if any(run.source is not None and run.source.has_epochs for run in runs) else "step"
-    if not epochs:
-        return page.prose(f"{figure.title} is not told {unit} by {unit}.", "quiet", indent=1)
-    cross = "x" if page.glyphs == ASCII else "×"
-    bads = [
-        {e: f"{cross}{n:,}" for e, p in column.items() if (n := line.bad_of(p))}
-        for column, line in zip(points, series, strict=True)
-    ]
-    rows = []
-    for epoch in epochs:
-        cells, first = [Cell(f"{epoch:,}", "quiet")], points[0].get(epoch)
-        for place, column in enumerate(points):
-            point = column.get(epoch)
-            mark = "" if place == 0 or point is None or first is None else _arrow(first.last, point.last, sign, page)
-            star = "*" if point is not None and point is bests[place] else ""
-            widest = max(map(len, bads[place].values()), default=0)
-            cells.append(_value(point, f"{mark or ' '}{star or ' '}", bads[place].get(epoch, "").ljust(widest)))
-        rows.append(cells)
-    heads = [Cell(unit, "quiet"), *(Cell(f"{run.letter} {run.name}", run.role) for run in runs)]
-    legend = (
-        f"{page.glyphs.better} better, {page.glyphs.worse} worse than {runs[0].letter}, * best of its run, {cross} NaN"
+    table = aligned(runs, figure)
+    if not table.epochs:
+        return page.prose(f"{figure.title} is not told {table.unit} by {table.unit}.", "quiet", indent=1)
+    found = laid_out(heads_of(runs, table.unit), epoch_rows(table, page.glyphs), page)
+    return [*found, *page.prose(legend_of(runs, page.glyphs), "quiet", indent=1)]
+
+
+def heads_of(runs: Sequence[Compared], label: str = "") -> list[Cell]:
+    """Return the head of a table with a column a run."""
+    return [Cell(label, "quiet"), *(Cell(f"{run.letter} {run.name}", run.role) for run in runs)]
+
+
+def legend_of(runs: Sequence[Compared], glyphs: Glyphs) -> str:
+    """Return what the signs of an epoch table mean."""
+    return (
+        f"{glyphs.better} better, {glyphs.worse} worse than {runs[0].letter}, * best of its run, {_cross(glyphs)} NaN"
     )
-    return [*laid_out(heads, rows, page), *page.prose(legend, "quiet", indent=1)]
 
 
-def _counts(run: Compared, figure: Figure) -> dict[int, int] | None:
-    known = run.figures.get(figure.name)
-    counts = None if known is None or not known.has_epochs else known.series(True).counts
-    return None if counts is None else dict(counts)
+def _cross(glyphs: Glyphs) -> str:
+    return "x" if glyphs == ASCII else "×"
+
+
+def epoch_rows(table: Aligned, glyphs: Glyphs) -> list[list[Cell]]:
+    """Return a row an epoch, the newest first."""
+    return [_epoch_row(table, epoch, glyphs) for epoch in reversed(table.epochs)]
+
+
+def _epoch_row(table: Aligned, epoch: int, glyphs: Glyphs) -> list[Cell]:
+    cells, first, cross = [Cell(f"{epoch:,}", "quiet")], table.points[0].get(epoch), _cross(glyphs)
+    for place, (column, bad, best) in enumerate(zip(table.points, table.bad, table.bests, strict=True)):
+        point, mark = column.get(epoch), ""
+        if place > 0 and point is not None and first is not None:
+            mark = arrow(first.last, point.last, table.sign, glyphs)
+        star = "*" if point is not None and point is best else ""
+        widest = max((len(f"{cross}{count:,}") for count in bad.values()), default=0)
+        count = f"{cross}{bad[epoch]:,}" if epoch in bad else ""
+        cells.append(_value(point, f"{mark or ' '}{star or ' '}", count.ljust(widest)))
+    return cells
 
 
 def _value(point: Bucket | None, marks: str, bad: str) -> Cell:
@@ -80,17 +84,14 @@ def _value(point: Bucket | None, marks: str, bad: str) -> Cell:
     return Cell(f"{text}{marks}{bad}", "critical" if is_bad else "")
 
 
-def _arrow(first: float, value: float, sign: int, page: Page) -> str:
+def arrow(first: float, value: float, sign: int, glyphs: Glyphs) -> str:
+    """Return the sign of better or worse than *first*: NaN is worse than any number; nothing where both are alike."""
     if math.isnan(first) or math.isnan(value):
-        return (
-            ""
-            if math.isnan(first) == math.isnan(value)
-            else page.glyphs.worse
-            if math.isnan(value)
-            else page.glyphs.better
-        )
-    change = sign * (value - first)
-    return page.glyphs.better if change > 0 else page.glyphs.worse if change < 0 else ""
+        worse = math.isnan(value) - math.isnan(first)
+    else:
+        change = sign * (value - first)
+        worse = (change < 0) - (change > 0)
+    return ("", glyphs.worse, glyphs.better)[worse]
 
 
 # -- what differs
@@ -98,26 +99,41 @@ def _arrow(first: float, value: float, sign: int, page: Page) -> str:
 
 def difference_table(runs: Sequence[Compared], page: Page) -> list[Line]:
     """Return how the runs stand, and the settings in which they differ."""
-    heads = [Cell("", "quiet"), *(Cell(f"{run.letter} {run.name}", run.role) for run in runs)]
-    rows = [[Cell(label, "quiet"), *(tell(run) for run in runs)] for label, tell in _STANDING]
-    rows = [row for row in rows if any(cell.text not in ("", "-") for cell in row[1:])]
-    settings = [[Cell(name, "quiet"), *(Cell(value) for value in values)] for name, values in differing(runs)]
-    found = laid_out(heads, [*rows, *settings[:_SETTINGS]], page)
+    rows, settings = standing(runs), setting_rows(runs)
+    found = laid_out(heads_of(runs), [*rows, *settings[:SETTINGS]], page)
     if not settings:
         told = any(run.run is not None and run.run.hyperparameters for run in runs)
         return [*found, *page.prose("no setting differs" if told else "no settings were told", "quiet", indent=1)]
-    if len(settings) > _SETTINGS:
-        found += page.prose(f"and {len(settings) - _SETTINGS} more", "quiet", indent=1)
+    if len(settings) > SETTINGS:
+        found += page.prose(f"and {len(settings) - SETTINGS} more", "quiet", indent=1)
     title = page.bound(Line([Span(" settings that differ", "title")]))
     return [*found[: 1 + len(rows)], Line([]), title, *found[1 + len(rows) :]]
 
 
+def setting_rows(runs: Sequence[Compared]) -> list[list[Cell]]:
+    """Return a row for each setting in which the runs differ."""
+    return [[Cell(name, "quiet"), *(Cell(value) for value in values)] for name, values in differing(runs)]
+
+
+def standing(runs: Sequence[Compared]) -> list[list[Cell]]:
+    """Return how the runs stand: a row for each thing that one of them tells, its label first."""
+    rows = [[Cell(label, "quiet"), *(tell(run) for run in runs)] for label, tell in _STANDING]
+    return [row for row in rows if any(cell.text not in ("", "-") for cell in row[1:])]
+
+
+def same_settings(runs: Sequence[Compared]) -> int:
+    """Return how many settings have one value in all runs."""
+    known = [{} if run.run is None else run.run.hyperparameters for run in runs]
+    return sum(all(settings.get(name) == value for settings in known) for name, value in known[0].items())
+
+
 def differing(runs: Sequence[Compared]) -> list[tuple[str, list[str]]]:
-    """Return the settings that are not the same in all runs, and their values; `-` where one does not tell it."""
+    """Return the settings that are not the same in all runs, those first that all tell; `-` where one does not."""
     known = [{} if run.run is None else run.run.hyperparameters for run in runs]
     names = dict.fromkeys(name for settings in known for name in settings)
     rows = [(name, [clean(settings[name]) if name in settings else "-" for settings in known]) for name in names]
-    return [(clean(name), values) for name, values in rows if len(set(values)) > 1]
+    unlike = [(clean(name), values) for name, values in rows if len(set(values)) > 1]
+    return sorted(unlike, key=lambda row: "-" in row[1])
 
 
 def _told(tell: Callable[[Run], str]) -> Callable[[Compared], Cell]:
@@ -158,6 +174,11 @@ def _epoch_time(run: Run) -> str:
     return duration(sorted(times)[len(times) // 2]) if times else "-"
 
 
+def _trained(run: Run) -> str:
+    spent = training_time(run)
+    return "-" if spent is None or spent < 1 else duration(spent)
+
+
 _STANDING: tuple[tuple[str, Callable[[Compared], Cell]], ...] = (
     ("status", _status),
     ("stands at", _told(_stand)),
@@ -168,6 +189,7 @@ _STANDING: tuple[tuple[str, Callable[[Compared], Cell]], ...] = (
     ("VRAM peak", _told(_vram)),
     ("batches/s", _told(lambda run: "-" if run.rate is None else number(run.rate))),
     ("epoch takes", _told(_epoch_time)),
+    ("trained for", _told(_trained)),
 )
 
 

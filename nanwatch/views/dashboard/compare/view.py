@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from rich.cells import cell_len
-
 from nanwatch.model.snapshot import Snapshot
-from nanwatch.views.compare.runs import Compared, best_of, compared, shared_axis, shared_figures
-from nanwatch.views.curves.charts import value_of
+from nanwatch.views.compare.charts import Overlay, overlay_lines
+from nanwatch.views.compare.runs import Compared, compared, shared_axis, shared_figures
 from nanwatch.views.curves.figures import Figure
-from nanwatch.views.curves.plot import Chart, draw, fitted, frame_of
+from nanwatch.views.curves.plot import fitted
 from nanwatch.views.curves.series import Series
 from nanwatch.views.dashboard.curves.view import AxisView
-from nanwatch.views.page import Line, Role, Span
-from nanwatch.views.words import ASCII, Glyphs, cut_middle, number
+from nanwatch.views.page import Line, Span
+from nanwatch.views.words import Glyphs
 
 
 class CompareView(AxisView):
@@ -55,76 +52,23 @@ class CompareView(AxisView):
 
     def lines(self) -> list[tuple[Compared, Series]]:
         """Return each run with its line; one that counts otherwise than the axis has an empty one."""
-        chosen, found = self.chosen, []
-        for run in self.runs:
-            fits = run.source is not None and run.source.has_epochs == (self.extent.unit == "epoch")
-            series = run.series(chosen.name, self.settings.is_by_epoch) if chosen and fits else Series(run.name, [])
-            found.append((run, series))
-        return found
+        chosen = self.chosen
+        return [] if chosen is None else self._overlay(chosen).lines()
+
+    def _overlay(self, figure: Figure, *stats: Span) -> Overlay:
+        return Overlay(self.runs, figure, self.axis, self.settings, self.cursor, stats)
+
+    def drawn(self, width: int, height: int, glyphs: Glyphs) -> list[Line]:
+        """Return the chart and its legend, and remember how wide its plot is."""
+        chosen = self.chosen
+        if chosen is None or width < 1 or height < 1:
+            return [fitted(Line([Span(" No figure to compare yet.", "quiet")]), width)][:height]
+        place = Span(f"{self.figures.index(chosen) + 1} of {len(self.figures)}", "quiet")
+        found = overlay_lines(self._overlay(chosen, place), width, height, glyphs)
+        self.columns = found.columns
+        return found.lines
 
 
 def chart_lines(view: CompareView, width: int, height: int, glyphs: Glyphs) -> list[Line]:
     """Return the chart and its legend: *height* lines of *width* cells."""
-    chosen = view.chosen
-    if chosen is None or width < 1 or height < 1:
-        return [fitted(Line([Span(" No figure to compare yet.", "quiet")]), width)][:height]
-    lines = view.lines()
-    legend = _packed([_legend(view, run, series, glyphs) for run, series in lines], width)
-    legend = legend[: max(1, height // 3)] if height > 4 else []
-    settings = view.settings
-    is_sparse = all(series.is_sparse for _, series in lines if series.buckets)
-    axis = view.axis._replace(batches=None) if is_sparse else view.axis
-    place = view.figures.index(chosen) + 1
-    stats = [Span(f"{place} of {len(view.figures)}", "quiet")]
-    if is_sparse and axis.unit == "epoch":
-        stats.append(Span("by epoch", "quiet"))
-    if view.cursor is not None:
-        name = axis.name(view.cursor) if axis.batches or is_sparse or axis.unit == "step" else f"e{view.cursor:.2f}"
-        stats.append(Span(f"cursor {name}"))
-    chart = Chart(
-        chosen.title, [series for _, series in lines], axis, stats, (), settings.is_log, settings.smoothing,
-        settings.is_clipped, view.cursor,
-    )  # fmt: skip
-    view.columns = frame_of(chart, width, height - len(legend)).columns
-    drawn = draw(chart, width, height - len(legend), glyphs)
-    return [*drawn[:1], *(fitted(line, width) for line in legend), *drawn[1:]]
-
-
-def _legend(view: CompareView, run: Compared, series: Series, glyphs: Glyphs) -> list[Span]:
-    """Return a run's letter, name and values."""
-    head = Span(f"{run.letter} {cut_middle(run.name, 24, glyphs.more)}", run.role)
-    spans = [head, *_values(view, run, series)]
-    if series.non_finite:
-        spans.append(Span(f" {series.non_finite:,} NaN {'x' if glyphs == ASCII else '×'}", "critical"))
-    return spans
-
-
-def _values(view: CompareView, run: Compared, series: Series) -> list[Span]:
-    chosen = view.chosen
-    if run.source is None:
-        return [Span(" nothing read yet", "quiet")]
-    if run.source.has_epochs != (view.extent.unit == "epoch"):
-        return [Span(f" counts {'epochs' if run.source.has_epochs else 'steps'}: not drawn", "quiet")]
-    if chosen is None or chosen.name not in run.figures:
-        return [Span(" does not tell it", "quiet")]
-    if view.cursor is not None:
-        return [Span(f" {value_of(series, series.at(view.cursor))}")]
-    figure = run.figures[chosen.name]
-    now = figure.now if figure.now is not None and not series.is_sparse else None
-    if now is None:
-        now = series.buckets[-1].last if series.buckets else None
-    role: Role = "critical" if now is not None and not math.isfinite(now) else ""
-    best = best_of(run.points(chosen.name) or series.buckets, figure.sign)
-    found = [Span(f" {number(now)}", role)]
-    return found if best is None else [*found, Span(f" best {number(best.last)}", "quiet")]
-
-
-def _packed(items: Sequence[Sequence[Span]], width: int) -> list[Line]:
-    """Return the items in lines, as many in each as fit."""
-    lines: list[list[Span]] = [[]]
-    for item in items:
-        used = sum(cell_len(span.text) for span in lines[-1])
-        if used and used + 2 + sum(cell_len(span.text) for span in item) > width:
-            lines.append([])
-        lines[-1] += [*([Span("  ")] if lines[-1] else []), *item]
-    return [Line(spans) for spans in lines if spans]
+    return view.drawn(width, height, glyphs)
