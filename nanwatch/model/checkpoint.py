@@ -42,7 +42,8 @@ class BadTensor:
 class Checkpoint:
     """What a file of weights (or a set of shards) holds.
 
-    `path` is as given; `format` is `PyTorch`, `PyTorch (legacy)`, `safetensors`, `NumPy`, `HDF5`, `Keras` or empty.
+    `path` is as given; `format` is `PyTorch`, `PyTorch (legacy)`, `TorchScript`, `safetensors`, `NumPy`, `HDF5`,
+    `Keras` or empty.
     `problem` is one short clear phrase, empty where the state is `clean` or `nonfinite`; `remarks` are further ones
     (what a hostile file tried, what was not checked). `bad` are the first bad tensors in the file's order, all bad ones
     counted in `parts`. `epoch`, `step`, `best` (metric, value) and `saved_at` (as the file writes it) are what the file
