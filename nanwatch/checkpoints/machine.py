@@ -137,7 +137,7 @@ class Machine:
 
     def line_text(self) -> None:
         """Push text that is written as a line: raw, or between quotes."""
-        text = self.stream.line()
+        text = self.stream.line("raw-unicode-escape")
         quoted = len(text) >= 2 and text[0] == text[-1] and text[0] in "'\""
         self.push(text[1:-1] if quoted else text, 64 + 4 * len(text))
 

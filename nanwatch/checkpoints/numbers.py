@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, BinaryIO
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from nanwatch.checkpoints.base import BadFile, Contents, Reader, Storage
 from nanwatch.checkpoints.nonfinite import FORMATS, SIZES, Detector
@@ -17,88 +20,129 @@ if TYPE_CHECKING:
 
     Bytes = NDArray[np.uint8]
 
-CHUNK = 1 << 18
+CHUNK = 1 << 19
 """Bytes that are read and looked at at a time: they stay in the processor's second cache."""
+
+_THREADS = 4
+"""Threads that read and look at a large file, at most: one alone waits for memory."""
+_SHARE = 1 << 23
+"""Bytes that a thread takes at a time."""
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes were looked at, and how many there are."""
 
 
+class _Span(NamedTuple):
+    """A stretch of a storage: `size` bytes, `at` so many bytes from its beginning."""
+
+    storage: Storage
+    at: int
+    size: int
+
+
 class Numbers:
-    """The numbers of one file: which of its views show non-finite ones."""
+    """The numbers of one file: which of its views show non-finite ones; all of them, unless it `is_incomplete`."""
 
     def __init__(self, contents: Contents, file: BinaryIO, reader: Reader, progress: Progress | None) -> None:
         self._contents = contents
         self._file = file
         self._reader = reader
         self._progress = progress
-        self._buffer = bytearray(CHUNK)
+        self._local = threading.local()
         self._done = 0
         self._total = sum(storage.size for storage in contents.storages.values() if storage.dtype in FORMATS)
-        self._is_incomplete = False
+        self.is_incomplete = False
         self._detectors: dict[tuple[str, bool], Detector] = {}
         self.views = _distinct(contents)
         self.remarks: list[str] = []
-
-    @property
-    def is_bad(self) -> bool:
-        """Tell whether any tensor shows a non-finite number, or may show one that was not counted."""
-        return self._is_incomplete or any(view.nan or view.inf for view in self.views)
 
     def look(self) -> None:
         """Look at every storage, in the file's order."""
         views: dict[str, list[View]] = {}
         for view in self.views:
             views.setdefault(view.tensor.storage, []).append(view)
+        storages = sorted(self._contents.storages.items(), key=lambda item: item[1].offset)
+        floats = [(key, storage) for key, storage in storages if storage.dtype in FORMATS]
+        bad: dict[str, list[int]] = {}
+        for storage, at in self._bad_places([storage for _, storage in floats if storage.member is None]):
+            bad.setdefault(storage.key, []).append(at)
         hidden = 0
-        for key, storage in sorted(self._contents.storages.items(), key=lambda item: item[1].offset):
-            if storage.dtype in FORMATS:
-                hidden += self._storage(storage, views.get(key, []))
+        for key, storage in floats:
+            found = bad.get(storage.key, []) if storage.member is None else self._bad_of_packed(storage)
+            hidden += self._count(storage, found, views.get(key, [])) if found else 0
         if hidden:
             self.remarks.append(f"no tensor shows {plural(hidden, 'non-finite number')} of its storages")
 
-    def _storage(self, storage: Storage, views: list[View]) -> int:
-        """Count in one storage; return how many non-finite elements no view of it shows."""
+    def _detector(self, storage: Storage) -> Detector:
         kind = storage.dtype, storage.big_endian
-        detector = self._detectors.get(kind) or self._detectors.setdefault(kind, Detector(*kind))
-        bad = [at for at, piece in self._pieces(storage) if detector.hits(piece)]
-        if not bad:
-            return 0
+        return self._detectors.get(kind) or self._detectors.setdefault(kind, Detector(*kind))
+
+    def _bad_places(self, storages: list[Storage]) -> Iterator[tuple[Storage, int]]:
+        """Yield where in *storages* the pieces with non-finite numbers begin; threads share out what is large."""
+        threads = min(_THREADS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+        shares = list(_shares(storages))
+        with ExitStack() as stack:
+            look = map if threads == 1 or len(shares) == 1 else stack.enter_context(ThreadPoolExecutor(threads)).map
+            for share, found in zip(shares, look(self._looked, shares), strict=True):
+                self._tell(sum(span.size for span in share))
+                yield from found
+
+    def _looked(self, share: list[_Span]) -> list[tuple[Storage, int]]:
+        """Return where in *share* the pieces begin that have non-finite numbers in them."""
+        return [
+            (storage, place)
+            for storage, at, size in share
+            for place in range(at, at + size, CHUNK)
+            if self._detector(storage).hits(self._read(storage, place, min(CHUNK, at + size - place)))
+        ]
+
+    def _bad_of_packed(self, storage: Storage) -> list[int]:
+        detector = self._detector(storage)
+        return [at for at, numbers in self._pieces(storage) if detector.hits(numbers)]
+
+    def _count(self, storage: Storage, bad: list[int], views: list[View]) -> int:
+        """Count in the *bad* pieces of a storage; return how many non-finite elements no view of it shows."""
+        detector = self._detector(storage)
         counting, wanted = Counting([view for view in views if view.elements]), set(bad)
         for at, piece in self._pieces(storage, wanted):
             if at in wanted and detector.hits(piece):
                 counting.add(at // SIZES[storage.dtype], detector.masks(piece))
         if not counting.is_complete:
-            self._is_incomplete = True
+            self.is_incomplete = True
             self.remarks.append("so many tensors share their numbers that not all were counted")
         return counting.hidden if counting.is_complete else 0
 
     def _pieces(self, storage: Storage, wanted: set[int] | None = None) -> Iterator[tuple[int, Bytes]]:
         """Yield pieces of a storage, each with its place in it in bytes: all, or at least those that are *wanted*."""
-        import numpy as np
-
-        buffer = np.frombuffer(self._buffer, np.uint8)
         if storage.member is None:
             places = range(0, storage.size, CHUNK) if wanted is None else sorted(wanted)
             for at in places:
-                size = min(CHUNK, storage.size - at)
-                self._fill(storage.offset + at, size)
-                self._tell(size)
-                yield at, buffer[:size]
+                yield at, self._read(storage, at, min(CHUNK, storage.size - at))
             return
         with self._reader.unpacked(self._file, storage) as pieces:
-            for at, size in _rechunked(pieces, self._buffer, storage.size):
+            for at, size in _rechunked(pieces, self._buffer().data, storage.size):
                 self._tell(size)
-                yield at, buffer[:size]
+                yield at, self._buffer()[:size]
 
-    def _fill(self, offset: int, size: int) -> None:
-        """Read *size* bytes at *offset*, or notice that the file was cut meanwhile."""
-        view = memoryview(self._buffer)[:size]
+    def _buffer(self) -> Bytes:
+        """Return this thread's own room for one piece."""
+        import numpy as np
+
+        room: Bytes | None = getattr(self._local, "room", None)
+        if room is None:
+            room = self._local.room = np.empty(CHUNK, np.uint8)
+        return room
+
+    def _read(self, storage: Storage, at: int, size: int) -> Bytes:
+        """Return *size* bytes of *storage*, or notice that the file was cut meanwhile."""
+        room, offset = self._buffer()[:size], storage.offset + at
+        view = room.data
         while view:
             count = os.preadv(self._file.fileno(), [view], offset)
             if not count:
                 raise BadFile("truncated", "half-written or cut: its numbers end early")
             view, offset = view[count:], offset + count
+        return room
 
     def _tell(self, size: int) -> None:
         self._done += size
@@ -106,7 +150,22 @@ class Numbers:
             self._progress(min(self._done, self._total), self._total)
 
 
-def _rechunked(pieces: Iterator[bytes], buffer: bytearray, size: int) -> Iterator[tuple[int, int]]:
+def _shares(storages: Iterable[Storage]) -> Iterator[list[_Span]]:
+    """Yield *storages* in their order, in stretches that together are what one thread takes at a time."""
+    share: list[_Span] = []
+    room = _SHARE
+    for storage in storages:
+        for at in range(0, storage.size, _SHARE):
+            share.append(_Span(storage, at, min(_SHARE, storage.size - at)))
+            room -= share[-1].size
+            if room <= 0:
+                yield share
+                share, room = [], _SHARE
+    if share:
+        yield share
+
+
+def _rechunked(pieces: Iterator[bytes], buffer: memoryview, size: int) -> Iterator[tuple[int, int]]:
     """Fill *buffer* from *pieces* of any length; yield the place and length of each filling of it."""
     at = filled = 0
     for piece in pieces:

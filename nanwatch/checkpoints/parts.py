@@ -9,9 +9,20 @@ from typing import NamedTuple
 
 MODEL, EMA, OPTIMIZER = "model", "EMA", "optimizer"
 
-_MODEL = re.compile(r"(ema_)?(model|module|net|network|weights|params|state_dict|student|policy)(_state_dict|_state)?$")
+_MODEL = re.compile(
+    r"(ema_)?(model|module|net|network|weights|params|state_dict|student|policy|layers|vars)(_state_dict|_state|_weights)?$"
+)
 _EMA = re.compile(r"(.*_)?ema(_.*)?$|EMA.*|(model_)?(shadow|averaged)(_.*)?$|.*WeightAverag.*")
-_OPTIMIZER = re.compile(r"(.*_)?optim(iz|is)?(er)?s?(_.*)?$|exp_avg(_sq)?$|momentum_buffer$", re.IGNORECASE)
+_OPTIMIZER = re.compile(
+    r"(.*_)?optim(iz|is)?(er)?s?(_.*)?$|opt(_state)?$|exp_avg(_sq)?$|momentum_buffer$", re.IGNORECASE
+)
+_BESIDE = re.compile(
+    r"(callbacks|loops|(lr_)?sched(uler)?s?|(grad_|loss_)?scaler|amp|native_amp_scaling_state|mixed_?precision\w*|"
+    r"rng\w*|random\w*|(cuda_|torch_|numpy_)?rng_states?|hparams|hyper_parameters|(train_|val_)?(metrics|results|history|losses)|"
+    r"stopper|datamodule|dataloaders?|sampler|trainer_state)$",
+    re.IGNORECASE,
+)
+"""What trainers keep beside the weights: an infinity there, such as a best loss before the first, is theirs to keep."""
 _HOLDS_EMA = ("state_dict", "model", "callbacks", "module")
 
 _EPOCH = ("epoch", "current_epoch", "epochs", "trainer_state.epoch")
@@ -67,10 +78,18 @@ def _known(facts: Mapping[str, object]) -> bool:
     return any(fact in facts for fact in (*_EPOCH, *_STEP))
 
 
+def is_weights(part: str) -> bool:
+    """Tell whether a training goes on from the numbers of *part*: those beside the weights may be infinite."""
+    return _BESIDE.match(part) is None
+
+
 def facts_of(facts: Mapping[str, object]) -> Facts:
-    """Return what *facts*, as frameworks name them, say of epoch, step, best value and date."""
+    """Return what *facts*, as frameworks name them, say of epoch (as it is printed), step, best value and date."""
+    epoch = _counter(facts, _EPOCH)
+    if epoch is not None and any(name.startswith("train_args.") for name in facts):
+        epoch += 1  # Ultralytics counts from 0 here and prints from 1
     date = next((value for name in _DATE if isinstance(value := facts.get(name), str) and value), None)
-    return Facts(_counter(facts, _EPOCH), _counter(facts, _STEP), _best(facts), date)
+    return Facts(epoch, _counter(facts, _STEP), _best(facts), date)
 
 
 def nan_facts(facts: Mapping[str, object]) -> list[str]:

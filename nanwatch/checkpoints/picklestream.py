@@ -48,7 +48,7 @@ class Stream:
         if len(self._block) < size:
             raise BadFile("truncated", "its pickle ends early")
 
-    def line(self) -> str:
+    def line(self, encoding: str = "utf-8") -> str:
         """Return the rest of the line, which Python's oldest protocol ends its arguments with."""
         end = self._block.find(b"\n", self._at)
         while end < 0:
@@ -56,7 +56,7 @@ class Stream:
                 raise BadFile("corrupted", "a line of its pickle does not end")
             self._fill(len(self._block) - self._at + 1)
             end = self._block.find(b"\n", self._at)
-        return self.read(end + 1 - self._at)[:-1].decode("utf-8", "replace")
+        return self.read(end + 1 - self._at)[:-1].decode(encoding, "replace")
 
     def skip(self, size: int) -> Blob:
         """Pass over *size* bytes."""

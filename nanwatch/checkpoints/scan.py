@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol, runtime_checkable
 from nanwatch.checkpoints.base import BadFile, Contents, Reader, Readers, Tensor
 from nanwatch.checkpoints.nonfinite import FORMATS
 from nanwatch.checkpoints.numbers import Numbers, Progress
-from nanwatch.checkpoints.parts import EMA, MODEL, OPTIMIZER, Parting, facts_of, nan_facts
+from nanwatch.checkpoints.parts import EMA, MODEL, OPTIMIZER, Parting, facts_of, is_weights, nan_facts
 from nanwatch.checkpoints.views import View
 from nanwatch.model.checkpoint import BadTensor, Checkpoint, CheckpointState, Part
 from nanwatch.model.words import printable
@@ -140,9 +140,13 @@ class _Scan:
 
     def _described(self, contents: Contents, numbers: Numbers, parting: Parting, status: os.stat_result) -> Checkpoint:
         facts = facts_of(contents.facts)
-        state: CheckpointState = "hostile" if contents.hostile else "nonfinite" if numbers.is_bad else "clean"
+        every = [view for view in numbers.views if view.nan or view.inf]
+        bad = [view for view in every if is_weights(parting.part_of(view.tensor.name))]
+        is_bad = bool(bad) or numbers.is_incomplete
+        state: CheckpointState = "hostile" if contents.hostile else "nonfinite" if is_bad else "clean"
+        beside = sum(view.nan for view in every if view not in bad)
         remarks = contents.hostile[1:] + contents.remarks + numbers.remarks + nan_facts(contents.facts)
-        bad = [view for view in numbers.views if view.nan or view.inf]
+        remarks += [f"{beside:,} NaN beside the weights"] if beside else []
         return Checkpoint(
             path=str(self._path),
             state=state,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nanwatch.checkpoints.parts import Parting, facts_of, nan_facts
+from nanwatch.checkpoints.parts import Parting, facts_of, is_weights, nan_facts
 
 WHOLE = [
     ("model.0.weight", "model"), ("ema.0.weight", "EMA"), ("optimizer.state.0.exp_avg", "optimizer"),
@@ -41,6 +41,7 @@ def test_a_bare_optimizer_is_one() -> None:
     ("facts", "epoch", "step", "best", "date"),
     [
         ({"epoch": 12, "best_fitness": 0.5, "date": "2026-05-01"}, 12, None, ("fitness", 0.5), "2026-05-01"),
+        ({"epoch": 2, "train_args.task": "detect"}, 3, None, None, None),
         ({"epoch": -1, "best_fitness": None}, None, None, None, None),
         ({"epoch": 3.0, "global_step": 900}, 3, 900, None, None),
         ({"iter_num": 2000, "best_val_loss": 1.25}, None, 2000, ("val_loss", 1.25), None),
@@ -65,3 +66,15 @@ def test_only_the_first_nan_is_named() -> None:
         "loss2 is nan",
         "2 more values beside the tensors are nan",
     ]
+
+
+@pytest.mark.parametrize("part", ["callbacks", "lr_schedulers", "scaler", "loops", "rng_state", "train_results"])
+def test_what_lies_beside_the_weights_decides_nothing(part: str) -> None:
+    """A callback's best value is infinite before the first epoch; nobody goes on from it."""
+    assert not is_weights(part)
+
+
+@pytest.mark.parametrize("part", ["model", "EMA", "optimizer", "generator", "encoder", "teacher"])
+def test_what_is_not_known_may_be_weights(part: str) -> None:
+    """Networks have many names."""
+    assert is_weights(part)

@@ -49,9 +49,10 @@ def test_only_the_first_bad_tensors_are_named(tmp_path: Path) -> None:
         (b"", "truncated", "is empty"),
         (bytes(10_000), "truncated", "half-written: it begins with zeros"),
         (b"hello, this is text\n" * 100, "unreadable", "is no file of weights of a known format"),
-        (os.urandom(64) * 100, "unreadable", None),
+        (bytes(range(255, 191, -1)) * 100, "unreadable", None),
         (b"\x80\x02\xff", "corrupted", "its pickle makes no sense: opcode 0xff"),
     ],
+    ids=["empty", "zeros", "text", "noise", "pickle"],
 )
 def test_other_files_are_told_in_one_line(tmp_path: Path, content: bytes, state: str, problem: str | None) -> None:
     """What is no file of weights is said to be none."""
@@ -134,7 +135,7 @@ def test_a_file_that_was_replaced_once_is_read_anew(tmp_path: Path) -> None:
 
 def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks is told how far it is, up to the end."""
-    monkeypatch.setattr(numbers, "CHUNK", 8)
+    monkeypatch.setattr(numbers, "_SHARE", 8)
     told: list[tuple[int, int]] = []
     scan_file(small(tmp_path / "w.pt"), progress=lambda done, total: told.append((done, total)))
     assert told == [(8, 16), (16, 16)]
