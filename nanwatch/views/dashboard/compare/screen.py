@@ -14,11 +14,11 @@ from textual.screen import Screen
 from nanwatch.model.snapshot import Snapshot
 from nanwatch.views.compare.tables import difference_table, epoch_table
 from nanwatch.views.dashboard.compare.view import CompareView, chart_lines
+from nanwatch.views.dashboard.curves.axis_keys import AxisKeys
 from nanwatch.views.dashboard.lines import LinesView
 from nanwatch.views.dashboard.panel import Key, glyphs_of
 from nanwatch.views.page import Line, Page, Span
 
-_ZOOM = 0.5
 _SIDE_BY_SIDE = 150
 """Columns from which the two tables stand beside one another."""
 
@@ -29,7 +29,7 @@ class Canvas(LinesView, inherit_bindings=False):
     DEFAULT_CSS = "Canvas { overflow: hidden hidden; }"
 
 
-class CompareScreen(Screen[None]):
+class CompareScreen(AxisKeys[CompareView], Screen[None]):
     """Two to six runs, by name, over one another and side by side."""
 
     DEFAULT_CSS = """
@@ -143,26 +143,6 @@ class CompareScreen(Screen[None]):
     def action_figure(self, by: int) -> None:
         """Compare another figure."""
         self.view.choose(by)
-        self.repaint()
-
-    def action_cursor(self, columns: int) -> None:
-        """Move the cursor along the axis."""
-        self.view.move(columns)
-        self.repaint()
-
-    def action_zoom(self, is_in: bool) -> None:
-        """Zoom in or out about the cursor."""
-        self.view.scale(_ZOOM if is_in else 1 / _ZOOM)
-        self.repaint()
-
-    def action_whole(self) -> None:
-        """Show the whole axis."""
-        self.view.zoom = None
-        self.repaint()
-
-    def action_flip(self, setting: str) -> None:
-        """Change how curves are drawn."""
-        self.view.flip(setting)
         self.repaint()
 
     def action_big(self) -> None:

@@ -12,15 +12,14 @@ from nanwatch.model.snapshot import Snapshot
 from nanwatch.views.curves import charts
 from nanwatch.views.curves.settings import settings_from
 from nanwatch.views.dashboard.curves import grid
+from nanwatch.views.dashboard.curves.axis_keys import ZOOM, AxisKeys
 from nanwatch.views.dashboard.curves.view import CurvesView
 from nanwatch.views.dashboard.lines import LinesView
 from nanwatch.views.dashboard.messages import BackWanted, CopyWanted, LogWanted
 from nanwatch.views.dashboard.panel import Key, glyphs_of
 
-_ZOOM = 0.5
 
-
-class CurvesPanel(LinesView, inherit_bindings=False):
+class CurvesPanel(AxisKeys[CurvesView], LinesView, inherit_bindings=False):
     """A run's curves. It repaints no more than the lines that changed."""
 
     DEFAULT_CSS = """
@@ -148,29 +147,9 @@ class CurvesPanel(LinesView, inherit_bindings=False):
 
     # -- the axis
 
-    def action_cursor(self, columns: int) -> None:
-        """Move the cursor along the axis."""
-        self.view.move(columns)
-        self.repaint()
-
     def action_edge(self, is_end: bool) -> None:
         """Put the cursor at the start or the end of the run."""
         self.view.point(self.view.extent.end if is_end else self.view.extent.start)
-        self.repaint()
-
-    def action_zoom(self, is_in: bool) -> None:
-        """Zoom in or out about the cursor."""
-        self.view.scale(_ZOOM if is_in else 1 / _ZOOM)
-        self.repaint()
-
-    def action_whole(self) -> None:
-        """Show the whole run."""
-        self.view.zoom = None
-        self.repaint()
-
-    def action_flip(self, setting: str) -> None:
-        """Change how curves are drawn."""
-        self.view.flip(setting)
         self.repaint()
 
     def action_jump(self, by: int) -> None:
@@ -298,4 +277,4 @@ class CurvesPanel(LinesView, inherit_bindings=False):
         offset = event.get_content_offset(self)
         spot = None if offset is None else grid.spot_at(self.view, offset.x, offset.y, *self.size)
         about = None if spot is None else spot.x
-        self.view.scale(_ZOOM if is_in else 1 / _ZOOM, about)
+        self.view.scale(ZOOM if is_in else 1 / ZOOM, about)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from nanwatch.model.snapshot import Snapshot
 from nanwatch.views.curves import charts
 from nanwatch.views.curves.figures import Figure, Source, figures, source_of
@@ -13,7 +15,7 @@ from nanwatch.views.curves.smoothing import LEVELS
 _EMPTY = Axis(0.0, 1.0)
 
 
-class AxisView:
+class AxisView(ABC):
     """The part of an axis that is seen, a cursor on it, and how curves over it are drawn."""
 
     def __init__(self) -> None:
@@ -22,6 +24,10 @@ class AxisView:
         self.zoom: Window | None = None
         self.cursor: float | None = None
         self.width, self.columns = 80, 60
+
+    @abstractmethod
+    def move(self, columns: int) -> None:
+        """Move the cursor by so many *columns*."""
 
     @property
     def axis(self) -> Axis:
