@@ -15,16 +15,8 @@ from nanwatch.errors import NanwatchError, UsageError
 
 _EPILOG = """exit codes: 0 fine; 2 wrong usage or config; 3 nothing to read; 4 another daemon is running.
 With check-rules: 1 a scenario came out otherwise.
+With checkpoint: 0 all clean, 2 some are not finite, 3 some cannot be read.
 With summary --check: 0 healthy, 1 a warning fires, 2 a critical alert fires, 3 unknown."""
-
-
-LATER = {
-    "report": ("nanwatch.reportcommand", "the status page of runs: what happened, why, what next; Markdown, HTML"),
-    "compare": ("nanwatch.comparecommand", "runs, or epochs of one run, side by side"),
-    "diagnose": ("nanwatch.diagnosecommand", "probable causes with evidence, what to change, how to resume"),
-    "checkpoint": ("nanwatch.checkpointcommand", "NaN scan of weights; which checkpoint is the last clean one"),
-}
-"""Commands that are loaded when they are asked for: each module has `add_arguments` and `main`."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,7 +25,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser(asked: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; only where the daemon is *asked* for, with all its parts."""
+    """Return the parser of the command line; of commands but the one that is *asked* for only the names (None: all)."""
     parser = _Parser(
         prog="nanwatch", description="Watches training logs and says what went wrong, since when, and how bad.",
         epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -42,61 +34,63 @@ def build_parser(asked: str | None = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=_Parser, prog="nanwatch"
     )
-
-    summary = commands.add_parser("summary", help="one-shot summary, for watch -n 30")
-    _add_logs(summary)
-    summary.add_argument("--json", action="store_true", help="print one JSON object")
-    summary.add_argument("--check", action="store_true", help="tell the health by the exit code")
-    summary.add_argument("--no-cache", action="store_true", help="read the whole logs, remember nothing")
-    summary.add_argument("--color", action="store_true", help="colours although it is no terminal (watch -c)")
-    summary.add_argument("--ascii", action="store_true", help="no Unicode signs")
-
-    tail = commands.add_parser("tail", help="follow logs: on a dashboard, or a line for each change")
-    _add_logs(tail, "log files, globs, folders, or - for standard input")
-    lines = tail.add_mutually_exclusive_group()
-    lines.add_argument("--plain", action="store_true", help="lines of text, as where stdout is no terminal")
-    lines.add_argument("--json", action="store_true", help="JSON lines: alerts as their state changes")
-    tail.add_argument("--events", action="store_true", help="with --json: every event too")
-    tail.add_argument("--poll", action="store_true", help="look every second instead of waiting for events")
-    tail.add_argument(
-        "--serve", metavar="HOST:PORT", nargs="?", const="", help="the dashboard in a browser (default: 127.0.0.1:8000)"
-    )
-    tail.add_argument("--theme", metavar="NAME", help="dark, light, contrast, ansi, or one of Textual's")
-    tail.add_argument("--ascii", action="store_true", help="no Unicode signs on the dashboard")
-
-    replay = commands.add_parser("replay", help="the alerts that the rules raise, in the order of the log")
-    _add_logs(replay, "log files", "+")
-    replay.add_argument("--json", action="store_true", help="JSON lines, as where stdout is no terminal")
-    replay.add_argument("--events", action="store_true", help="every event too")
-
-    check = commands.add_parser("check-rules", help="check a config, its own rules and its scenarios")
-    check.add_argument("file", metavar="CONFIG", nargs="?", help="config (default: nanwatch.toml here or of the user)")
-    check.add_argument("--config", metavar="FILE", help=argparse.SUPPRESS)
-    check.add_argument(
-        "--scenarios", metavar="FILE", nargs="+", default=[], help="scenario files, beside those that the config names"
-    )
-
-    init = commands.add_parser("init", help="write a config with every default in it")
-    init.add_argument("file", metavar="FILE", nargs="?", default="nanwatch.toml", help="where to (-: standard output)")
-    init.add_argument("--force", action="store_true", help="replace a file that is there")
-
-    daemon = commands.add_parser("daemon", help="follow and alert, from the config; or speak to the daemon that does")
-    if asked == "daemon":  # a summary starts every 30 seconds, and these take as long as all the rest
-        _add_daemon_parts(daemon)
-    _add_run(commands)
-
-    for name, (module, text) in LATER.items():
-        later = commands.add_parser(name, help=text)
-        if asked == name:
-            import_module(module).add_arguments(later)
-
-    explain = commands.add_parser("explain", help="what was recognised as what, and what was not")
-    explain.add_argument("log", metavar="LOG")
-    explain.add_argument("--json", action="store_true", help="print one JSON object")
+    for name, (text, add) in _COMMANDS.items():
+        command = commands.add_parser(name, help=text)
+        if asked in (None, name):  # a summary starts every 30 seconds
+            (import_module(add).add_arguments if isinstance(add, str) else add)(command)
     return parser
 
 
-def _add_daemon_parts(daemon: argparse.ArgumentParser) -> None:
+def _add_summary(parser: argparse.ArgumentParser) -> None:
+    _add_logs(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--check", action="store_true", help="tell the health by the exit code")
+    parser.add_argument("--no-cache", action="store_true", help="read the whole logs, remember nothing")
+    parser.add_argument("--color", action="store_true", help="colours although it is no terminal (watch -c)")
+    parser.add_argument("--ascii", action="store_true", help="no Unicode signs")
+
+
+def _add_tail(parser: argparse.ArgumentParser) -> None:
+    _add_logs(parser, "log files, globs, folders, or - for standard input")
+    lines = parser.add_mutually_exclusive_group()
+    lines.add_argument("--plain", action="store_true", help="lines of text, as where stdout is no terminal")
+    lines.add_argument("--json", action="store_true", help="JSON lines: alerts as their state changes")
+    parser.add_argument("--events", action="store_true", help="with --json: every event too")
+    parser.add_argument("--poll", action="store_true", help="look every second instead of waiting for events")
+    parser.add_argument(
+        "--serve", metavar="HOST:PORT", nargs="?", const="", help="the dashboard in a browser (default: 127.0.0.1:8000)"
+    )
+    parser.add_argument("--theme", metavar="NAME", help="dark, light, contrast, ansi, or one of Textual's")
+    parser.add_argument("--ascii", action="store_true", help="no Unicode signs on the dashboard")
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    _add_logs(parser, "log files", "+")
+    parser.add_argument("--json", action="store_true", help="JSON lines, as where stdout is no terminal")
+    parser.add_argument("--events", action="store_true", help="every event too")
+
+
+def _add_explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("log", metavar="LOG")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_check_rules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="CONFIG", nargs="?", help="config (default: nanwatch.toml here or of the user)")
+    parser.add_argument("--config", metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--scenarios", metavar="FILE", nargs="+", default=[], help="scenario files, beside those that the config names"
+    )
+
+
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", default="nanwatch.toml", help="where to (-: standard output)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+
+
+def _add_daemon(daemon: argparse.ArgumentParser) -> None:
     parts = daemon.add_subparsers(dest="part", metavar="PART", parser_class=_Parser)
     run = parts.add_parser("run", help="follow and alert, until SIGTERM (the default)")
     status = parts.add_parser("status", help="what fires, what is silenced, how the daemon and its deliveries fare")
@@ -139,11 +133,8 @@ def _add_store(parser: argparse.ArgumentParser, default: str | None = None) -> N
     parser.add_argument("--state", metavar="DIR", help=state, default=default)
 
 
-def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
-    run = commands.add_parser(
-        "run", help="run a training, keep its log, know for certain how it ended",
-        usage="nanwatch run [--log FILE] [--append] [--pipe | --pty] -- COMMAND...",
-    )  # fmt: skip
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.usage = "nanwatch run [--log FILE] [--append] [--pipe | --pty] -- COMMAND..."
     run.add_argument("--log", metavar="FILE", help="where to (default: logs/NAME-TIME.log)")
     run.add_argument("--append", action="store_true", help="to a log that is there")
     how = run.add_mutually_exclusive_group()
@@ -161,12 +152,30 @@ def _add_logs(parser: argparse.ArgumentParser, text: str = "log files, globs or 
 
 def _main_of(command: str) -> Callable[[argparse.Namespace], int]:
     """Return what carries *command* out."""
-    if command in LATER:
-        module, name = import_module(LATER[command][0]), "main"
+    add = _COMMANDS[command][1]
+    if isinstance(add, str):
+        module, name = import_module(add), "main"
     else:
         module, name = import_module("nanwatch.commands"), "run_training" if command == "run" else command
     found: Callable[[argparse.Namespace], int] = getattr(module, name.replace("-", "_"))
     return found
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | str]] = {
+    "summary": ("one-shot summary, for watch -n 30", _add_summary),
+    "tail": ("follow logs: on a dashboard, or a line for each change", _add_tail),
+    "daemon": ("follow and alert, from the config; or speak to the daemon that does", _add_daemon),
+    "run": ("run a training, keep its log, know for certain how it ended", _add_run),
+    "report": ("the status page of runs: what happened, why, what next; Markdown, HTML", "nanwatch.reportcommand"),
+    "diagnose": ("probable causes with evidence, what to change, how to resume", "nanwatch.diagnosecommand"),
+    "compare": ("runs, or epochs of one run, side by side", "nanwatch.comparecommand"),
+    "checkpoint": ("NaN scan of weights; which checkpoint is the last clean one", "nanwatch.checkpointcommand"),
+    "replay": ("the alerts that the rules raise, in the order of the log", _add_replay),
+    "explain": ("what was recognised as what, and what was not", _add_explain),
+    "check-rules": ("check a config, its own rules and its scenarios", _add_check_rules),
+    "init": ("write a config with every default in it", _add_init),
+}
+"""What each command is for, and what adds its arguments: a function, or the module that has both those and `main`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
