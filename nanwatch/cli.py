@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -161,6 +162,12 @@ def _main_of(command: str) -> Callable[[argparse.Namespace], int]:
     return found
 
 
+def _close_stdout() -> None:
+    """Let what Python still holds for standard output go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | str]] = {
     "summary": ("one-shot summary, for watch -n 30", _add_summary),
     "tail": ("follow logs: on a dashboard, or a line for each change", _add_tail),
@@ -203,6 +210,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise
     except BrokenPipeError:
         # The reader went away (head, less): nobody is left to be told.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         return 141
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        print(f"nanwatch: cannot write its output: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        _close_stdout()
+        return 1
     return code

@@ -19,7 +19,7 @@ from nanwatch.pipeline import LogPipeline
 from nanwatch.reading import read_log
 from nanwatch.tail.follower import Follower, Item
 from tests.support.command import TIMEOUT, environment, following, run
-from tests.support.logs import bars, cod_story, yolo_story
+from tests.support.logs import bars, capture, cod_story, yolo_story
 
 HOSTILE = (
     b"\x1b]52;c;ZXZpbA==\x07"  # would write to the clipboard
@@ -423,3 +423,16 @@ def test_the_commands_share_one_way_to_say(capsys: pytest.CaptureFixture[str]) -
     """What is said on stderr is one line, whatever the text."""
     console.say("a\x1b[2J\nb\x07")
     assert capsys.readouterr().err == "nanwatch: a?[2J?b?\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
+@pytest.mark.parametrize("command", ["summary", "report", "diagnose", "replay"])
+def test_a_disk_that_is_full(tmp_path: Path, command: str) -> None:
+    """What cannot be written is one line on stderr, and an exit code that says so."""
+    (tmp_path / "x.log").write_bytes(capture("ultralytics/v8n_8.3.100_redirect_gradguard"))
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "nanwatch", command, "x.log"], cwd=tmp_path, env=environment(tmp_path), stdout=full,
+            stderr=subprocess.PIPE, timeout=TIMEOUT, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, b"nanwatch: cannot write its output: no space left on device\n")

@@ -49,6 +49,7 @@ def environment(news: News, host: str, key: str) -> dict[str, str]:
         "KEY": key,
         "HOST": host,
         "REASON": ",".join(news.reasons),
+        "CHECKPOINT": run.weights.last_clean if run.weights is not None else "",
     }
     return {f"NANWATCH_{name}": _variable(value) for name, value in values.items()}
 

@@ -114,7 +114,7 @@ class LogRuns:
             case ValidationDone():
                 return _validation_done(run, event)
             case StepSkipped():
-                return step_skipped(run, event)
+                return self._step_skipped(event)
             case SessionStarted():
                 return self._session_started(event)
             case RunResumed():
@@ -259,6 +259,16 @@ class LogRuns:
             row.seconds = row.elapsed = event.elapsed
         change |= watch_losses(run, row, event, is_sample)
         return change | note_pace(run, event, is_sample)
+
+    def _step_skipped(self, event: StepSkipped) -> int:
+        """Count skipped steps: after an epoch's own line, and before the last one's, they are the next one's."""
+        run, change = self.current, Change.NOTHING
+        row = run.current
+        if row is not None and row.done and row.means and run.finished is None:
+            last = None if run.epochs is None else run.epochs - (run.first_epoch == 0)
+            if last is None or row.epoch < last:
+                change = enter_epoch(run, row.epoch + 1, event.offset)
+        return change | step_skipped(run, event)
 
     def _epoch_done(self, event: EpochDone) -> int:
         run = self.current

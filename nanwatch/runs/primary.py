@@ -46,7 +46,9 @@ def evaluate(run: Run, row: Epoch, offset: int) -> None:
     choose_primary(run, {n: v for n, v in values.items() if n in row.metrics or row.done})
     if run.primary_metric is None:
         return
-    value = values.get(run.primary_metric)
+    # Of a loss, what the trainer tells for the whole epoch counts, not what its last batch showed under the same name.
+    own = (told for name, told in row.means.items() if name.lower() == run.primary_metric.lower())
+    value = next(own, values.get(run.primary_metric))
     if value is not None:
         record(run, row.epoch, value, offset)
 

@@ -15,9 +15,9 @@ _LONGEST_NAME = 24
 
 
 def destination_lines(standing: Standing, page: Page, now: float) -> list[Line]:
-    """Return the destinations and how they fare; where the config names no receiver, that first."""
+    """Return the destinations and how they fare; where nobody is ever told, that."""
     lines: list[Line] = []
-    if not standing.receivers:
+    if not (standing.receivers or standing.destinations):  # another config may name those that are known
         why = "no receiver is configured: nobody is told"
         todo = "add one under [receivers] in the config, then: nanwatch daemon test-notify"
         lines = [*page.prose(why, "warning", Span("!", "warning"), indent=0), *page.prose(todo)]

@@ -117,6 +117,7 @@ def test_the_environment_says_the_same_in_short() -> None:
         "NANWATCH_MESSAGE": "3 NaN of 54 batches",
         "NANWATCH_ALERT_ID": "0a1b2c3d4e5f",
         "NANWATCH_KEY": "k1",
+        "NANWATCH_CHECKPOINT": "",
         "NANWATCH_HOST": "gpu-a3",
         "NANWATCH_REASON": "first",
     }

@@ -534,3 +534,32 @@ def test_history_is_bounded() -> None:
     assert len(run.recoveries) <= 32
     assert len(run.skip_positions) <= 10
     assert run.grad_skips == 200
+
+
+def test_a_skip_after_an_epoch_s_line_is_the_next_one_s() -> None:
+    """A guard speaks before the line of its batch: with the first batch of an epoch, before any line of that epoch."""
+    run = fold(
+        EpochDone(1, 1, epochs=3, losses={"loss": 0.5}), EpochDone(2, 2, epochs=3, losses={"loss": 0.4}),
+        StepSkipped(3), StepSkipped(4), BatchDone(5, 3, 3, batch=1, batches=10, losses={"loss": 0.4}),
+        EpochDone(6, 3, epochs=3, losses={"loss": 0.3}), StepSkipped(7),
+    ).current  # fmt: skip
+    assert [(row.epoch, row.grad_skips, row.attempts) for row in run.table.values()] == [
+        (1, 0, 1),
+        (2, 0, 1),
+        (3, 3, 1),
+    ]
+    assert run.rollbacks == []
+
+
+def test_the_epoch_s_own_loss_is_what_it_is_judged_by() -> None:
+    """The last batch's loss bears the same name, and says little of the epoch."""
+    run = fold(
+        *(
+            event
+            for n, (batch, own) in enumerate(((0.9, 0.6), (0.1, 0.5), (0.8, 0.4)), start=1)
+            for event in (BatchDone(n, n, batch=10, losses={"loss": batch}), EpochDone(n, n, losses={"Loss": own}))
+        )
+    ).current
+    assert [item.value for item in run.evaluations] == [0.6, 0.5, 0.4]
+    assert run.best is not None
+    assert (run.best.value, run.best.epoch) == (0.4, 3)

@@ -116,7 +116,7 @@ def test_scanned_checkpoints_are_told() -> None:
     assert "2 checkpoints scanned in /w; clean: /w/epoch3.pt" in page(view, diagnose(view, weights), weights)
     assert "(scanned, clean)" in page(view, diagnose(view, weights), weights)
     none = Weights("/w", (Checkpoint("/w/last.pt", "nonfinite"),))
-    assert "none of 1 checkpoint in /w is clean" in page(view, diagnose(view, none), none)
+    assert "1 checkpoint scanned in /w; none of them clean" in page(view, diagnose(view, none), none)
     missing = Weights("/w", problem="folder is missing")
     assert "/w: folder is missing" in page(view, diagnose(view, missing), missing)
 
@@ -141,7 +141,7 @@ def test_json_holds_everything() -> None:
 def log(tmp_path: Path) -> Path:
     """Return a small yolo story as a file."""
     path = tmp_path / "yolo.log"
-    path.write_bytes(yolo_story(100)[0])
+    path.write_bytes(yolo_story(200)[0])
     return path
 
 
@@ -188,3 +188,29 @@ def test_wrong_usage_is_one_line(log: Path, words: list[str], capsys: pytest.Cap
     """Standard input and a run that is not there are wrong usage: one line, exit code 2."""
     assert main(["diagnose", *[str(log) if word == "x.log" else word for word in words]]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_is_wrong_in_checkpoints_is_told() -> None:
+    """Files that are not clean are named with what is wrong in them, a hostile one with what it would run."""
+    bad = Checkpoint("/w/last.pt", "hostile", problem="would run posix.system('x')")
+    weights = Weights("/w", (bad,), None, skipped=4, since=1.0, later=1)
+    view = view_of(yolo_story(100)[0])
+    text = " ".join(page(view, diagnose(view, weights), weights).split())
+    assert "/w/last.pt: hostile: would run posix.system('x')" in text
+    assert "1 checkpoint written after the trouble began left out, finite or not; 4 older not looked at" in text
+    shown = diagnosis_json(view, diagnose(view, weights), weights)["checkpoints"]
+    assert (shown["skipped"], shown["later"], shown["since"]) == (4, 1, 1.0)
+
+
+def test_finding_without_a_cause_says_so() -> None:
+    """A page of nothing but findings ends with a sentence that nothing more is known."""
+    view = view_of(capture("ultralytics/v8n_8.3.200_redirect"))
+    text = page(view, diagnose(view))
+    assert "VRAM 4.20 -> 4.71 GB" in text
+    assert text.rstrip().endswith("The log shows no cause for it, and nothing else that is wrong.")
+
+
+def test_empty_name_of_a_folder_is_refused(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--checkpoints "$UNSET"` does not look through the folder that one happens to be in."""
+    assert main(["diagnose", str(log), "--checkpoints", ""]) == 2
+    assert "the name of the folder is empty" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -328,7 +329,9 @@ def test_it_is_laid_out_for_every_size(cells: tuple[int, int]) -> None:
         assert screen(app)[0].split()[:3] == ["ep", "NaN", "skips"]
         assert " newest first · 4 epochs of 50" in "".join(screen(app)[-3:])
         await pilot.resize_terminal(30, 7)
-        await pilot.pause()
+        async with asyncio.timeout(10):
+            while any("newest" in line for line in screen(app)):
+                await pilot.pause()
         assert [line.split()[0] for line in screen(app)[:3]] == ["ep", "4▸", "3"]
         assert not any("newest" in line for line in screen(app))
 

@@ -155,10 +155,30 @@ def test_a_quiet_night_is_one_sentence(clock: ManualClock) -> None:
 
 def test_an_earlier_run_of_a_log_counts_only_with_news(clock: ManualClock) -> None:
     """Of two runs in one log the first is told if it ended that night, and is not counted otherwise."""
-    first, last = view("a", clock, 3, "failed"), view("a", clock, 8.9)
+    first, last = view("a", clock, 3, "failed"), view("a", clock, 7.9)
     first.run.logged_at = EVENING + HOUR
     last.run.id, last.run.number = "a#2", 2
     report = overnight([[first, last]], [], EVENING, clock.now())
     assert [row[0] for row in rows(report)] == ["a"]
     first.run.logged_at = None
     assert rows(overnight([[first, last]], [], EVENING, clock.now())) == []
+
+
+def test_a_finished_run_that_is_not_well_is_told_to_be_finished(clock: ManualClock) -> None:
+    """`got worse` alone would let one believe that it still goes on."""
+    ill = view("ill", clock, 4, "finished", [alert("vram_jump", "warning", 3)])
+    report = overnight([[ill]], [], EVENING, clock.now())
+    assert [row[1] for row in rows(report)] == ["got worse, finished at 02:00: vram_jump holds"]
+
+
+@pytest.mark.parametrize(("spent", "is_told"), [(2 * HOUR, True), (20 * HOUR, False)])
+def test_a_crash_before_a_restart_is_told_without_times(clock: ManualClock, spent: float, is_told: bool) -> None:
+    """A log without times that holds a crash and a run after it: the crash was since, if the later run began since."""
+    first = view("x", clock, 3, "crashed")
+    first.run.failure, first.run.logged_at = RunFailure("oom", "CUDA out of memory", 5), None
+    second = view("x", clock, 8.9)
+    second.run.number, second.run.logged_at, second.run.started_at = 2, None, None
+    second.run.table = {1: Epoch(1, done=True, seconds=spent)}
+    report = overnight([[replace(first, silence=None), second]], [], EVENING, clock.now())
+    told = [row[1] for row in rows(report)]
+    assert told == (["crashed (at 10 % of epoch 4): CUDA out of memory"] if is_told else [])
