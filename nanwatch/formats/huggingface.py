@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from nanwatch.formats.bars import Bar
 from nanwatch.formats.declared import Reader
 from nanwatch.model.event import BatchDone, Event
+
+
+_ROUNDED = 0.05
+"""So much of an epoch may be lost where the trainer rounds it."""
 
 
 class Format(Reader):
@@ -29,7 +35,7 @@ class Format(Reader):
             fraction = memory.pop("fraction", None)
             events = super().read(text, bar, offset)
             if events and fraction and bar.n:
-                epochs = max(1, round(bar.total * fraction / bar.n))
+                epochs = max(1, math.ceil(bar.total * fraction / bar.n - _ROUNDED))  # max_steps may end within one
                 for event in events:
                     if isinstance(event, BatchDone):
                         event.epochs = epochs
