@@ -21,7 +21,8 @@ from textual.pilot import Pilot
 from fixtures.stories import write_cod, write_yolo
 from nanwatch.clock import ManualClock
 from nanwatch.config import Config
-from nanwatch.following import Following, detail_for
+from nanwatch.detail import detail_for
+from nanwatch.following import Following
 from nanwatch.live import Live
 from nanwatch.model.update import Update
 from nanwatch.reading import read_log
