@@ -7,11 +7,12 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nanwatch.console import config_of, hint, progress_line, say
+from nanwatch.console import config_of, hint, progress_line, say, write_whole
 from nanwatch.errors import NothingToRead, UsageError
 from nanwatch.reading import LogReading, read_log
 from nanwatch.tail.discover import Discovery
@@ -55,26 +56,32 @@ def main(arguments: argparse.Namespace) -> int:
     """Compare runs, or epochs of one; tell in one line what could not be read."""
     _sort_out(arguments)
     _check(arguments)
-    config = config_of(arguments)
+    config, now = config_of(arguments), time.time()
     asked = _asked(arguments.logs)
     if arguments.epochs is None:
         _few_enough(asked)
-        runs = _runs(asked, config)
-        _show_runs(arguments, runs, _figures(runs, arguments.metric))
+        runs = _runs(asked, config, now)
+        _show_runs(arguments, runs, _figures(runs, arguments.metric), now)
     else:
-        _show_epochs(arguments, _one(asked, config))
+        _show_epochs(arguments, _one(asked, config, now), now)
     return 0
 
 
 def _sort_out(arguments: argparse.Namespace) -> None:
     """Tell the epochs from the logs that were named after them: `--epochs 3 4 train.log`."""
     if arguments.epochs is not None:
-        words: list[str] = arguments.epochs
+        words: list[str] = [part for word in arguments.epochs for part in _parts(word)]
         count = next((n for n, word in enumerate(words) if not word.lstrip("-").isdecimal()), len(words))
         arguments.epochs = [int(word[:18]) for word in words[:count]]
         arguments.logs += words[count:]
     if not arguments.logs:
         raise UsageError("name the logs to compare (see nanwatch compare --help)")
+
+
+def _parts(word: str) -> list[str]:
+    """Return the epochs of `3,4`; what is none is left whole."""
+    parts = [part.strip() for part in word.split(",")]
+    return parts if all(part.lstrip("-").isdecimal() for part in parts) else [word]
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -88,7 +95,8 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.metric is not None:
         raise UsageError("--metric is for runs: --epochs shows every figure")
     if not 1 < len(set(arguments.epochs)) <= _MOST:
-        raise UsageError(f"--epochs: two to {_MOST} different epochs, found {len(set(arguments.epochs))}")
+        found = len(set(arguments.epochs))
+        raise UsageError(f"--epochs: two to {_MOST} different epochs, such as --epochs 3 4; found {found}")
 
 
 # -- which runs
@@ -102,21 +110,29 @@ def _asked(patterns: Sequence[str]) -> list[Asked]:
         UsageError: standard input, or one log by several names and nothing else.
     """
     found: dict[tuple[str, int | None], Asked] = {}
+    missing: list[str] = []
     for pattern in patterns:
         if pattern == "-":
             raise UsageError("a comparison needs files: standard input can only be followed (nanwatch tail -)")
-        numbered = _NUMBERED.fullmatch(pattern)
-        if numbered is not None and not Path(pattern).exists():
-            items = [Asked(Path(numbered[1]).expanduser(), int(numbered[2]))]
-        else:
-            items = [Asked(path) for path in _matching(pattern)]
+        items = _items(pattern)
+        if not items:
+            missing.append(pattern)
         for item in items:
             found.setdefault((os.path.realpath(item.path), item.number), item)
-    if not found:
-        raise NothingToRead(f"no log found: {', '.join(patterns)}{hint(list(patterns))}")
+    if missing and len(found) < 2:
+        raise NothingToRead(f"no log found: {', '.join(missing)}{hint(missing)}")
+    for pattern in missing:
+        say(f"{pattern}: no log found")
     if len(found) == 1 < len(patterns):
         raise UsageError(f"{' and '.join(patterns[:3])} name the same log: a comparison needs two")
     return list(found.values())
+
+
+def _items(pattern: str) -> list[Asked]:
+    numbered = _NUMBERED.fullmatch(pattern)
+    if numbered is not None and not Path(pattern).exists():
+        return [Asked(Path(numbered[1]).expanduser(), int(numbered[2]))]
+    return [Asked(path) for path in _matching(pattern)]
 
 
 def _matching(pattern: str) -> list[Path]:
@@ -132,7 +148,7 @@ def _few_enough(asked: Sequence[Asked]) -> None:
         raise UsageError(f"{len(asked)} logs: at most {_MOST} can be compared, name them one by one")
 
 
-def _runs(asked: Sequence[Asked], config: Config) -> list[Compared]:
+def _runs(asked: Sequence[Asked], config: Config, now: float) -> list[Compared]:
     """Return the runs of the logs that can be read, with a letter each.
 
     Raises:
@@ -142,7 +158,7 @@ def _runs(asked: Sequence[Asked], config: Config) -> list[Compared]:
     from nanwatch.views.compare.runs import compared
     from nanwatch.views.listing import short_names
 
-    readings = _read(asked, config)
+    readings = _read(asked, config, now)
     if len(asked) == 1:
         raise UsageError(_lonely(asked[0], readings))
     chosen = [(item, _chosen(item, readings[item.path])) for item in asked]
@@ -176,10 +192,8 @@ def _lonely(item: Asked, readings: dict[Path, LogReading]) -> str:
     return f"{item.path} alone: a comparison needs two runs, or --epochs of one"
 
 
-def _read(asked: Sequence[Asked], config: Config, *, with_curves: bool = True) -> dict[Path, LogReading]:
-    import time
-
-    progress, now = progress_line(), time.time()
+def _read(asked: Sequence[Asked], config: Config, now: float, *, with_curves: bool = True) -> dict[Path, LogReading]:
+    progress = progress_line()
     paths = dict.fromkeys(item.path for item in asked)
     found = {path: read_log(path, config, None, now, progress, with_curves=with_curves) for path in paths}
     if progress is not None:
@@ -212,10 +226,10 @@ def _figures(runs: Sequence[Compared], name: str | None) -> list[Figure]:
     return [found]
 
 
-def _one(asked: Sequence[Asked], config: Config) -> RunView:
+def _one(asked: Sequence[Asked], config: Config, now: float) -> RunView:
     if len(asked) != 1:
         raise UsageError(f"--epochs: of one log, found {len(asked)}")
-    reading = _read(asked, config, with_curves=False)[asked[0].path]
+    reading = _read(asked, config, now, with_curves=False)[asked[0].path]
     snapshot = _chosen(asked[0], reading)
     if snapshot is None or snapshot.view is None:
         raise NothingToRead("no epochs to compare")
@@ -250,24 +264,24 @@ def _ranges(numbers: Sequence[int]) -> str:
 # -- showing
 
 
-def _show_runs(arguments: argparse.Namespace, runs: Sequence[Compared], figures: Sequence[Figure]) -> None:
+def _show_runs(arguments: argparse.Namespace, runs: Sequence[Compared], figures: Sequence[Figure], now: float) -> None:
     from nanwatch.views.compare.content import runs_content
     from nanwatch.views.compare.contract import runs_json
 
     if arguments.json:
-        _print_json(runs_json(runs, figures))
+        _print_json(runs_json(runs, figures, now))
         return
     _show(arguments, f"nanwatch compare: {len(runs)} runs", runs_content(runs, figures, _glyphs(arguments)))
 
 
-def _show_epochs(arguments: argparse.Namespace, view: RunView) -> None:
+def _show_epochs(arguments: argparse.Namespace, view: RunView, now: float) -> None:
     from nanwatch.views.compare.content import epochs_content
     from nanwatch.views.compare.contract import epochs_json
     from nanwatch.views.words import clean
 
     rows = _rows(view.run, arguments.epochs)
     if arguments.json:
-        _print_json(epochs_json(view, rows))
+        _print_json(epochs_json(view, rows, now))
         return
     title = f"nanwatch compare: {clean(view.run.id)}, epochs {', '.join(str(row.epoch) for row in rows)}"
     _show(arguments, title, epochs_content(view.run, rows, _glyphs(arguments)))
@@ -298,11 +312,4 @@ def _show(arguments: argparse.Namespace, title: str, blocks: Sequence[Block]) ->
     if arguments.output == "-":
         sys.stdout.write(text)
     else:
-        _write(Path(arguments.output), text)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {(error.strerror or str(error)).lower()}") from None
+        write_whole(Path(arguments.output), text)

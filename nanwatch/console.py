@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nanwatch.config import Config
 from nanwatch.configfile import load_config
+from nanwatch.errors import UsageError
 from nanwatch.model.alert import Alert
 from nanwatch.views.terminal import Progress, printable
 
@@ -66,3 +68,33 @@ def print_notice(run: Run, notice: Event | Alert, events: bool) -> None:
         print(json.dumps(alert_line(notice, run)), flush=True)
     elif events:
         print(json.dumps(event_json(notice, run)), flush=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write *text* to *path* at once or not at all: beside it first, with the mode that it has or any new file gets.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    import tempfile
+
+    name = None
+    try:
+        target = path.resolve()  # what a link leads to is replaced, not the link
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}-")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+        Path(name).chmod(_mode_of(target))
+        Path(name).replace(target)
+    except OSError as error:
+        if name is not None:
+            Path(name).unlink(missing_ok=True)
+        raise UsageError(f"{path}: cannot be written: {(error.strerror or str(error)).lower()}") from None
+
+
+def _mode_of(path: Path) -> int:
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -26,11 +26,12 @@ from nanwatch.facts import weights_facts
 from nanwatch.keeping import Keeping
 from nanwatch.model.alert import Alert
 from nanwatch.model.health import Health
+from nanwatch.model.run import Run
 from nanwatch.notify.receivers import Destination, open_destinations, secrets_of
 from nanwatch.redaction import Redactor
 from nanwatch.rules.base import make_rules
 from nanwatch.scanning import Scanning
-from nanwatch.store import Store
+from nanwatch.store import Store, Told
 from nanwatch.tail.discover import Discovery
 from nanwatch.tail.tailer import Tailer
 from nanwatch.tail.wake import open_wake
@@ -106,7 +107,7 @@ class Service:
         stale = {path for path, log in kept.items() if _is_stale(path, log, clock.now() - setup.config.daemon.history)}
         is_first = self._is_first_start = not store.has_looked
         hushed = again | (kept.keys() - stale if is_first else set())
-        self._telling = Telling(clock, kept.keys() | again, stale, hushed, is_first=is_first, weigh=self._weighing.ask)
+        self._telling = Telling(clock, kept.keys() | again, stale, hushed, is_first=is_first, weigh=self._weigh)
         anew, lost = store.mend()
         if anew or lost:
             log.error("of another version: %d messages are made anew, %d pieces of news are lost", anew, lost)
@@ -144,7 +145,7 @@ class Service:
             self._told_at = steady
             self._telling.look_again(self._watch)
         is_saved = self._save()
-        if is_saved and released and self._try(lambda: self._store.hasten(released, self._clock.now())):
+        if is_saved and released and self._try(lambda: self._store.hasten(released)):
             self._deliveries.wake()
         if is_saved and self._is_first_start and self._watch.is_live:
             self._is_first_start = not self._try(lambda: self._store.note_look(self._clock.now()))
@@ -263,8 +264,13 @@ class Service:
         self._watch.silence([*self.config.alerts.silences, *holding])
         self._telling.answer(self._store.requests(), self._watch)
 
-    def _take_weights(self) -> list[str]:
-        """Take what was found in checkpoints; return the ids of the alerts that need wait for it no longer."""
+    def _weigh(self, run: Run, alert: Alert) -> bool:
+        """Have the checkpoints of *run* looked through if *alert* is worth it; return whether that is under way."""
+        pipeline = self._watch.pipeline(Path(run.log))
+        return self._weighing.ask(run, alert, [] if pipeline is None else pipeline.alerts_of(run))
+
+    def _take_weights(self) -> list[Told]:
+        """Take what was found in checkpoints; return the news that need wait for it no longer."""
         released = []
         for run, weights in self._weighing.poll():
             if weights is not None:

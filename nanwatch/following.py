@@ -109,7 +109,9 @@ class Following:
         became_live = self._watch.is_live and self._live_at is None
         if became_live:
             self._live_at = steady
-            self._weigh((p.runs[-1], alert) for p in self._watch.pipelines.values() for alert in p.firing)
+            pipelines = self._watch.pipelines
+            newest_first = sorted(pipelines, key=self._watch.grew_at, reverse=True)
+            self._weigh((pipelines[path].runs[-1], alert) for path in newest_first for alert in pipelines[path].firing)
         self._take_weights()
         if wishes or became_live or self.is_over or steady - self._published_at >= _PUBLISH_S:
             self._published_at = steady
@@ -132,9 +134,10 @@ class Following:
     def _weigh(self, lost: Iterable[tuple[Run, Alert]]) -> None:
         """Have the checkpoints looked through of runs that an alert says are *lost*."""
         if self._weighing is not None:
+            pipelines = self._watch.pipelines
             for run, alert in lost:
                 if not alert.suppressed:
-                    self._weighing.ask(run, alert)
+                    self._weighing.ask(run, alert, pipelines[Path(run.log)].alerts_of(run))
 
     def _take_weights(self) -> None:
         """Take what was found in checkpoints."""

@@ -16,6 +16,7 @@ import math
 import sys
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TextIO
 
 try:
@@ -131,9 +132,8 @@ class Guard:
         if not gradients:
             return
         self.steps += 1
-        total = _norm(gradients)
-        scale = getattr(self.optimizer, "grad_scale", None)
-        if scale is not None:  # a fused optimizer divides by the scaler's scale itself
+        total, scale = _norm(gradients), self._scale()
+        if scale is not None:
             total = total / scale.to(total.device)
         # Until a step was taken the host decides: fused SGD would keep a momentum that nobody has set.
         if self._sync_every > 1 and self.steps > self.skipped + self.overflowed + 1:
@@ -150,6 +150,8 @@ class Guard:
                 torch._foreach_mul_(gradients, self.max_norm / (self.norm + _TINY))
                 self.clipped += 1
             return
+        if self.max_norm is not None and self._clip_huge(gradients, self.max_norm):
+            return
         for group in self.optimizer.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
@@ -158,6 +160,24 @@ class Guard:
             self._dropped(by_scaler=1)
         else:
             self._dropped(by_guard=1)
+
+    def _clip_huge(self, gradients: Sequence[Any], max_norm: float) -> bool:
+        """Clip gradients that are finite though their squares are not; return whether these are such."""
+        largest = _largest(gradients)
+        if not math.isfinite(largest):
+            return False
+        scale = self._scale()
+        scaled_by = 1.0 if scale is None else scale.item()
+        torch._foreach_div_(gradients, largest)  # multiplied by its inverse, they could vanish
+        rest = _norm(gradients).item()
+        self.norm, self.in_a_row = largest / scaled_by * rest, 0
+        torch._foreach_mul_(gradients, min(max_norm, self.norm) * scaled_by / rest)
+        self.clipped += 1
+        return True
+
+    def _scale(self) -> Any:
+        """Return the loss scale that a fused optimizer divides the gradients by itself, else None."""
+        return getattr(self.optimizer, "grad_scale", None)
 
     def _judge_on_device(self, gradients: Sequence[Any], total: Any) -> None:
         if self._tally is None:
@@ -202,7 +222,8 @@ class Guard:
     def _print(self, line: str) -> None:
         ranks = torch.distributed
         if not (ranks.is_available() and ranks.is_initialized() and ranks.get_rank()):
-            print(line, file=self.stream or sys.stderr, flush=True)
+            with suppress(OSError, ValueError):  # nobody reads any more, or it is closed: that ends no training
+                print(line, file=self.stream or sys.stderr, flush=True)
 
 
 _OPEN: weakref.WeakSet[Guard] = weakref.WeakSet()
@@ -220,10 +241,11 @@ class _ScalerHook:
     def __init__(self, scaler: Any, guard: Guard) -> None:
         self._scaler, self._guard = scaler, guard
         self._inner, self._before = scaler.step, scaler.__dict__.get("step")
-        self._own: Any = self._step
+        self._own: Any = self
         scaler.step = self._own
 
-    def _step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        """Let the scaler step; notice where it does not."""
         steps = self._guard.steps
         result = self._inner(optimizer, *args, **kwargs)
         if self._own is not None and optimizer is self._guard.optimizer:
@@ -238,6 +260,21 @@ class _ScalerHook:
             else:
                 self._scaler.step = self._before
         self._own = None
+
+    def __reduce__(self) -> Any:
+        """Let copies of the scaler, saved or deep, be without a guard."""
+        return _PlainStep, (self._scaler,)
+
+
+class _PlainStep:
+    """The step of a copied scaler: its own."""
+
+    def __init__(self, scaler: Any) -> None:
+        self._scaler = scaler
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Do what the scaler's class does."""
+        return type(self._scaler).step(self._scaler, *args, **kwargs)
 
 
 class _Tally:
@@ -322,6 +359,12 @@ def _norm(tensors: Sequence[Any]) -> Any:
     norms = list(torch._foreach_norm(whole)) if whole else []
     norms += [torch.linalg.vector_norm(t, dtype=torch.float32) for t in tensors if t.dtype is torch.float16]
     return torch.linalg.vector_norm(torch.stack([norm.to(tensors[0].device) for norm in norms]))
+
+
+def _largest(tensors: Sequence[Any]) -> float:
+    """Return the largest absolute value of all."""
+    found = [torch.linalg.vector_norm(tensor, math.inf).double() for tensor in tensors if tensor.numel()]
+    return float(torch.stack([value.to(found[0].device) for value in found]).max())
 
 
 def ultralytics(model: Any, max_norm: float | None = 10.0, limit: int | None = 100) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nanwatch.clock import Clock
@@ -39,8 +39,11 @@ class Keeping:
         self._save_every = _SAVE_S
         self._saved: set[Path] = set()
         self._noticed: dict[str, dict[str, float]] = {}
-        self._weights: dict[str, WeightsFacts | None]
-        self._weights = {run.id: run.weights for run in store.runs() if run.weights is not None}
+        self._weights: dict[str, dict[str, WeightsFacts]] = {}
+        self._weighed: dict[str, Run] = {}
+        for known in store.runs():
+            if known.weights is not None:
+                self._weights.setdefault(known.log, {})[known.id] = known.weights
         for run, alert in store.alerts():
             self._noticed.setdefault(run.log, {})[alert.id] = alert.noticed_at
 
@@ -64,13 +67,15 @@ class Keeping:
         """Forget logs that are followed no more, here and in the store."""
         for path in (gone := list(paths)):
             self._noticed.pop(str(path), None)
+            self._weights.pop(str(path), None)
             self._saved.discard(path)
             self._dirty.discard(path)
         self._store.forget(map(str, gone))
 
-    def note_weights(self, run: Run, weights: WeightsFacts | None) -> None:
+    def note_weights(self, run: Run, weights: WeightsFacts) -> None:
         """Take note of what the checkpoints of *run* hold, and let the next `save` save that."""
-        self._weights[run.id] = weights
+        self._weights.setdefault(run.log, {})[run.id] = weights
+        self._weighed[run.id] = run  # by now another may have begun in its log
         self._dirty.add(Path(run.log))
         self.hurry()
 
@@ -100,12 +105,13 @@ class Keeping:
             return False
         self._dirty -= paths
         self._saved |= paths
+        self._weighed = {run_id: run for run_id, run in self._weighed.items() if Path(run.log) not in paths}
         if is_due:
             self._saved_at = steady
             self._save_every = max(_SAVE_S, (self._clock.steady() - steady) / _SAVE_SHARE)
         return True
 
-    def _write(self, watch: Watch, paths: Iterable[Path], batch: Batch, tags: Sequence[Tag]) -> None:
+    def _write(self, watch: Watch, paths: Collection[Path], batch: Batch, tags: Sequence[Tag]) -> None:
         facts = _Facts(watch, tags, self._noticed, self._weights, self._clock.now())
         logs = []
         for path in paths:
@@ -118,6 +124,9 @@ class Keeping:
         for run, alert in batch.alerts.values():
             if (pipeline := watch.pipeline(Path(run.log))) is not None:
                 facts.add(pipeline, run, [alert])
+        for run in self._weighed.values():
+            if Path(run.log) in paths and (pipeline := watch.pipeline(Path(run.log))) is not None:
+                facts.add(pipeline, run, [])
         for told_run, told in batch.facts:
             facts.runs.setdefault(told_run.id, told_run)
             facts.alerts.setdefault(told.id, (told_run, told))
@@ -131,7 +140,7 @@ class _Facts:
 
     def __init__(
         self, watch: Watch, tags: Sequence[Tag], noticed: dict[str, dict[str, float]],
-        weights: Mapping[str, WeightsFacts | None], now: float,
+        weights: Mapping[str, Mapping[str, WeightsFacts]], now: float,
     ) -> None:  # fmt: skip
         self._watch, self._tags, self._noticed, self._weights, self._now = watch, tags, noticed, weights, now
         self.runs: dict[str, RunFacts] = {}
@@ -139,7 +148,7 @@ class _Facts:
 
     def add(self, pipeline: LogPipeline, run: Run, alerts: Iterable[Alert]) -> None:
         status = status_of(run, pipeline.alerts_of(run))
-        grew_at, weights = self._watch.grew_at(Path(run.log)), self._weights.get(run.id)
+        grew_at, weights = self._watch.grew_at(Path(run.log)), self._weights.get(run.log, {}).get(run.id)
         facts = self.runs[run.id] = run_facts(run, status, grew_at, weights)
         noticed = self._noticed.setdefault(run.log, {})
         for alert in alerts:

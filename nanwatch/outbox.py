@@ -10,7 +10,7 @@ from typing import Any
 from nanwatch.database import Database
 from nanwatch.model.health import DestinationHealth
 from nanwatch.model.news import AlertFacts, Message, RunFacts
-from nanwatch.rows import DestinationState, Pending, Row, load_facts
+from nanwatch.rows import DestinationState, Pending, Row, Told, load_facts
 from nanwatch.statecodec import dump
 
 
@@ -34,10 +34,13 @@ class Outbox:
                 found.append(Row(number, reason, alert_facts, run_facts, created_at, due))
         return found
 
-    def hasten(self, alerts: Iterable[str], now: float) -> None:
-        """Let news of *alerts* that waits for something else be due *now*."""
-        query = "UPDATE news SET due = ? WHERE alert = ? AND outcome = 'waiting' AND due > ?"
-        rows = [(now, alert, now) for alert in alerts]
+    def hasten(self, news: Iterable[Told]) -> None:
+        """Let *news* that still waits be due when it says, and not later."""
+        query = (
+            "UPDATE news SET due = ? WHERE destination = ? AND alert = ? AND reason = ? "
+            "AND outcome = 'waiting' AND due > ?"
+        )
+        rows = [(told.due, told.destination, told.alert, told.reason, told.due) for told in news]
         self.database.write(lambda db: db.executemany(query, rows))
 
     def was_told(self, destination: str, alert: str) -> bool:

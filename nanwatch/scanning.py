@@ -5,6 +5,7 @@ A process, because weights can lie on a disk that hangs, and because it can give
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -25,6 +26,9 @@ _KINDS = {kind.__name__: kind for kind in (Weights, Checkpoint, Part, BadTensor)
 _GRACE_S = 10.0
 """Seconds beyond its time after which a process is ended that does not end by itself."""
 _END_S = 1.0
+_MOST_STUCK = 3
+"""Processes that could not be ended, as their disk hangs, beside which no other is started."""
+_WORKER = "import sys; sys.path[:] = sys.argv[1:]; from nanwatch.scanworker import main; sys.exit(main())"
 _MOST_ANSWER = 1 << 22
 
 
@@ -51,9 +55,9 @@ class _Asked(NamedTuple):
 
 @dataclass(slots=True)
 class _Look:
-    """One look: for whom, by which process, into which file it writes, and until when (steady seconds)."""
+    """One look: at what, by which process, into which file it writes, and until when (steady seconds)."""
 
-    key: str
+    asked: _Asked
     process: Running
     answer: IO[bytes]
     until: float
@@ -90,34 +94,42 @@ class Scanning:
     def ask(self, key: str, places: Sequence[Path], since: float | None = None) -> bool:
         """Have *places* looked through for the run called *key*; return whether that is to come: there is a place.
 
-        What was written after *since* (Unix seconds) is left out.
+        What was written after *since* (Unix seconds) is left out. A look that leaves out less is begun anew.
         """
-        if places and not self.is_busy_with(key):
-            self._waiting.append(_Asked(key, tuple(places), since))
-            self._start()
+        asked = _Asked(key, tuple(places), since)
+        if self._look is not None and self._look.asked.key == key:
+            if places and _is_earlier(since, self._look.asked.since):
+                self._give_up(self._look)
+                self._waiting.appendleft(asked)
+        elif self.is_busy_with(key):
+            self._waiting = deque(asked if places and other.key == key else other for other in self._waiting)
+        elif places:
+            self._waiting.append(asked)
+        self._start()
         return self.is_busy_with(key)
 
     def is_busy_with(self, key: str) -> bool:
         """Tell whether the answer for *key* is still to come."""
-        return (self._look is not None and self._look.key == key) or any(key == asked.key for asked in self._waiting)
+        is_now = self._look is not None and self._look.asked.key == key
+        return is_now or any(key == asked.key for asked in self._waiting)
 
     def poll(self) -> Iterator[tuple[str, Weights | None]]:
         """Yield the answers that have come: None where the run keeps no checkpoints that could be found."""
+        self._reap()
         look = self._look
         if look is None:
             return
         if look.process.poll() is not None:
             found = _read(look.answer)
+            look.answer.close()
+            self._look = None
         elif self._clock.steady() > look.until:
-            look.process.kill()
-            self._stuck.append(look.process)
+            self._give_up(look)
             found = Weights("", problem="looking through its checkpoints took too long")
         else:
             return
-        look.answer.close()
-        self._look = None
         self._start()
-        yield look.key, found
+        yield look.asked.key, found
 
     def close(self) -> None:
         """End what is under way."""
@@ -129,27 +141,52 @@ class Scanning:
             self._look.answer.close()
             self._look = None
 
-    def _start(self) -> None:
+    def _give_up(self, look: _Look) -> None:
+        """End a look whose answer is not waited for; its process may hang with its disk for a while yet."""
+        look.process.kill()
+        look.answer.close()
+        self._stuck.append(look.process)
+        self._look = None
+
+    def _reap(self) -> None:
         self._stuck = [process for process in self._stuck if process.poll() is None]
+
+    def _start(self) -> None:
         if self._look is not None or not self._waiting:
             return
-        key, places, since = self._waiting.popleft()
-        asked = {"places": [os.fsencode(place).hex() for place in places], "since": since, "seconds": self.seconds}
-        answer = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the look
+        self._reap()
+        asked = self._waiting.popleft()
+        process, answer = self._launched(asked)
+        self._look = _Look(asked, process, answer, self._clock.steady() + self.seconds + _GRACE_S)
+
+    def _launched(self, asked: _Asked) -> tuple[Running, IO[bytes]]:
+        """Return a process and what it answers into; where none is to be had there is no answer, and that is said."""
+        places = [os.fsencode(place).hex() for place in asked.places]
+        question = json.dumps({"places": places, "since": asked.since, "seconds": self.seconds}).encode()
+        if len(self._stuck) >= _MOST_STUCK:
+            return _Nothing(), io.BytesIO()
         try:
-            process = self._launch(json.dumps(asked).encode(), answer)
-        except OSError:  # no process is to be had: there is no answer, and that is said
-            process = _Nothing()
-        self._look = _Look(key, process, answer, self._clock.steady() + self.seconds + _GRACE_S)
+            answer = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the look
+        except OSError:
+            return _Nothing(), io.BytesIO()
+        try:
+            return self._launch(question, answer), answer
+        except OSError:
+            return _Nothing(), answer
+
+
+def _is_earlier(since: float | None, other: float | None) -> bool:
+    return since is not None and (other is None or since < other)
 
 
 def _launch(asked: bytes, answer: IO[bytes]) -> Running:
+    paths = [path or str(Path.cwd()) for path in sys.path]  # from where this process has nanwatch, and what it needs
     question = tempfile.TemporaryFile()  # noqa: SIM115 - the process has its own copy of the descriptor
     with question:
         question.write(asked)
         question.seek(0)
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "nanwatch.scanworker"],
+            [sys.executable, "-P", "-c", _WORKER, *paths],
             stdin=question, stdout=answer, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
 

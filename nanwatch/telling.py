@@ -56,15 +56,15 @@ class Telling:
         self._suppressed: dict[str, tuple[str, ...]] = {}
         self._before: dict[str, tuple[RunFacts, AlertFacts]] = {}
         self._config, self._destinations = Config(), list[Destination]()
-        self._held: dict[str, list[str]] = {}
+        self._held: dict[str, list[Told]] = {}
         self.batch = Batch()
 
     def use(self, config: Config, destinations: Sequence[Destination]) -> None:
         """Decide by *config* from now on, for these *destinations*."""
         self._config, self._destinations = config, list(destinations)
 
-    def release(self, run_id: str) -> list[str]:
-        """Let no message of this run wait for its checkpoints any longer; return the ids of the alerts that did."""
+    def release(self, run_id: str) -> list[Told]:
+        """Let no news of this run wait for its checkpoints any longer; return what did, due when it else were."""
         return self._held.pop(run_id, [])
 
     def take(self, run: Run, alert: Alert, watch: Watch) -> None:
@@ -221,7 +221,9 @@ class Telling:
                 reason=reason,
             ):  # fmt: skip
                 due = due_at(alert.severity, reason, now, self._config.notify, receiver.quiet_hours)
-                if holds:
-                    due = max(due, now + self._config.checkpoints.wait)
-                    self._held.setdefault(run_id, []).append(alert.id)
-                self.batch.news.append(Told(destination.name, alert.id, reason, due))
+                told = Told(destination.name, alert.id, reason, due)
+                held_until = now + self._config.checkpoints.wait
+                if holds and due < held_until:
+                    self._held.setdefault(run_id, []).append(told)
+                    told = replace(told, due=held_until)
+                self.batch.news.append(told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from nanwatch.config import CheckpointSettings
 from nanwatch.model.alert import Alert
@@ -31,11 +31,14 @@ class Weighing:
         self._settings = settings
         self._scanning.seconds = settings.timeout
 
-    def ask(self, run: Run, alert: Alert) -> bool:
-        """Have the checkpoints of *run* looked through if *alert* is worth it; return whether that is under way."""
+    def ask(self, run: Run, alert: Alert, alerts: Iterable[Alert]) -> bool:
+        """Have the checkpoints of *run* looked through if *alert* is worth it; return whether that is under way.
+
+        *alerts* are all of the run: what was lost before this one counts as well.
+        """
         if not self._settings.scan or alert.state != "firing" or alert.rule not in _LOSING:
             return False
-        if not self._scanning.ask(run.id, places_of(run, self._settings), lost_since(run, [alert])):
+        if not self._scanning.ask(run.id, places_of(run, self._settings), lost_since(run, [alert, *alerts])):
             return False
         self._runs[run.id] = run
         return True

@@ -44,7 +44,15 @@ def named_folders(run: Run, settings: CheckpointSettings) -> list[str]:
     found += [run.output_folder] if run.output_folder else []
     values = {name.lower(): value for name, value in run.hyperparameters.items()}
     found += [value.strip("'\"") for key in _SETTINGS if (value := values.get(key, "None")) not in ("", "None")]
-    return list(dict.fromkeys(folder for folder in found if "\0" not in folder))
+    return list(dict.fromkeys(folder for folder in found if _is_path(folder)))
+
+
+def _is_path(text: str) -> bool:
+    """Tell whether a file could be called so."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def places_of(run: Run, settings: CheckpointSettings) -> list[Path]:
@@ -74,8 +82,14 @@ def weights_at(places: Iterable[Path], since: float | None, seconds: float, cloc
     from nanwatch.checkpoints.folder import find_checkpoints, scan_all
     from nanwatch.checkpoints.scan import scan_file  # numpy comes with it
 
+    unreadable = None
     for place in places:
-        found = _of_one_run(place, find_checkpoints(place)) if place.is_dir() else []
+        try:
+            found = _of_one_run(place, find_checkpoints(place)) if place.is_dir() else []
+        except OSError as error:  # the other places may be
+            why = (error.strerror or str(error)).lower()
+            unreadable = unreadable or Weights(str(place), problem=f"cannot be read: {why}", scanned_at=clock.now())
+            continue
         usable = [item for item in found if since is None or item.modified_at < since]
         later = len(found) - len(usable)
         if usable:
@@ -86,7 +100,7 @@ def weights_at(places: Iterable[Path], since: float | None, seconds: float, cloc
         if found:
             why = "no checkpoint from before it began"
             return Weights(str(place), problem=why, scanned_at=clock.now(), since=since, later=later)
-    return None
+    return unreadable
 
 
 def weights_of(run: Run, alerts: Iterable[Alert], settings: CheckpointSettings, clock: Clock) -> Weights | None:
@@ -102,7 +116,8 @@ def _of_one_run(place: Path, found: list[Found]) -> list[Found]:
 
 def _places(named: str, run: Run) -> Iterator[Path]:
     """Yield where a folder may be that the trainer *named*: relative to what, nobody has told."""
-    path = Path(named).expanduser() if named.startswith("~/") else Path(named)
+    # Of a user without a home it stays as it is, which Path.expanduser makes an error.
+    path = Path(os.path.expanduser(named)) if named.startswith("~/") else Path(named)  # noqa: PTH111
     if path.is_absolute():
         yield from [path] if path.parent != path else []
     elif path != Path():  # in the folder where everything lies, nobody can tell which weights are the run's

@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def test_epochs_come_in_the_order_asked_and_once(home: Path) -> None:
     ("arguments", "code", "said"),
     [
         (["yolo.log", "--epochs", "3", "9"], 2, "yolo.log has no epoch 9: its epochs are 1 to 4"),
-        (["yolo.log", "--epochs", "3"], 2, "--epochs: two to 6 different epochs, found 1"),
+        (["yolo.log", "--epochs", "3"], 2, "--epochs: two to 6 different epochs, such as --epochs 3 4; found 1"),
         (["yolo.log", "cod.log", "--epochs", "1", "2"], 2, "--epochs: of one log, found 2"),
         (["yolo.log", "--epochs", "1", "2", "--metric", "P"], 2, "--metric is for runs: --epochs shows every figure"),
         (["gpt.out", "--epochs", "1", "2"], 2, "gpt.out has no epoch 1, 2: it counts none"),
@@ -106,6 +107,7 @@ def test_epochs_come_in_the_order_asked_and_once(home: Path) -> None:
         (["yolo.log", "yolo.log#2"], 3, "yolo.log: has no run 2, its runs are 1 to 1"),
         (["yolo.log", "-"], 2, "a comparison needs files: standard input can only be followed (nanwatch tail -)"),
         (["nothing/*.log"], 3, "no log found: nothing/*.log"),
+        (["yolo.log", "nothing/*.log"], 3, "no log found: nothing/*.log"),
         (["yolo.log", "missing.log"], 3, "missing.log: file is missing"),
         (["yolo.log", "empty.out"], 3, "empty.out: no training found in it (nanwatch explain shows what was read)"),
         (["empty.out"], 3, "empty.out: no training found in it (nanwatch explain shows what was read)"),
@@ -225,7 +227,64 @@ def test_logs_may_be_named_after_the_epochs(home: Path) -> None:
         run(home, "compare", "yolo.log", "--epochs", "3", "4"),
     )
     assert (after.returncode, after.stdout) == (0, before.stdout)
+    assert run(home, "compare", "yolo.log", "--epochs", "3,4").stdout == before.stdout
     done = run(home, "compare", "--epochs", "3", "4")
     assert (done.returncode, done.stderr) == (
         2, b"nanwatch: name the logs to compare (see nanwatch compare --help)\n"
     )  # fmt: skip
+
+
+def test_a_file_is_written_whole_or_not_at_all(home: Path) -> None:
+    """What was there before keeps its mode, and what a link leads to is replaced; nothing is left beside it."""
+    (home / "there.md").write_text("old")
+    (home / "there.md").chmod(0o600)
+    (home / "link.md").symlink_to("there.md")
+    (home / "folder.md").mkdir()
+    names = {path.name for path in home.iterdir()}
+    assert run(home, "compare", "cod_*.txt", "-o", "link.md").returncode == 0
+    assert (home / "there.md").read_text(encoding="utf-8").startswith("# nanwatch compare")
+    assert (home / "there.md").stat().st_mode & 0o777 == 0o600
+    done = run(home, "compare", "cod_*.txt", "-o", "folder.md")
+    assert (done.returncode, done.stderr) == (2, b"nanwatch: folder.md: cannot be written: is a directory\n")
+    assert {path.name for path in home.iterdir()} == names
+
+
+def test_six_runs_have_a_column_each_on_a_narrow_terminal(home: Path) -> None:
+    """What does not fit side by side stands below; no line is longer than the terminal is wide."""
+    for number in range(6):
+        (home / f"a_run_with_a_long_name_{number}.log").write_bytes(bars(1, "0.5", "0.4", epochs=2))
+    text = run(home, "compare", "a_run*.log").stdout.decode()
+    head = text.split("settings that differ")[0]
+    for letter in "ABCDEF":
+        assert f"  {letter} a_ru" in head
+    assert "no room" not in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_a_figure_is_drawn_on_the_axis_of_those_who_tell_it(home: Path) -> None:
+    """Runs that count steps leave the curves of those alone that count epochs, whichever is named first."""
+    (home / "gpt.out").write_bytes(capture("nanogpt/nanogpt_redirect"))
+    text = run(home, "compare", "gpt.out", "cod_pty_healthy.txt").stdout.decode()
+    assert "A gpt.out counts steps: not drawn" in text
+    assert "no value yet" not in text
+
+
+def test_all_that_a_summary_tells_of_a_run_is_told_alike(home: Path) -> None:
+    """`compare --json` holds each run as `summary --json` has it, value by value, and no bare NaN."""
+    (home / "nan.txt").write_bytes(bars(1, "nan", "nan", epochs=2) + bars(2, "nan", "inf", epochs=2))
+    names = ["cod_pty_healthy.txt", "nan.txt", "yolo.log"]
+    for name in names:
+        os.utime(home / name, (time.time() // 1,) * 2)
+    found = json.loads(run(home, "compare", *names, "--json").stdout, parse_constant=pytest.fail)
+    summary = json.loads(run(home, "summary", "--json", *names).stdout)
+    for item in found["runs"]:
+        (told,) = [other for other in summary["runs"] if other["id"] == item["id"]]
+        assert {name: item[name] for name in told} == told
+
+
+def test_an_explosion_is_named(home: Path) -> None:
+    """A loss that grew many times over is the first thing to know of an epoch."""
+    done = run(home, "compare", "cod.log", "--epochs", "97", "98")
+    last = " ".join(done.stdout.decode().split("what changed")[1].replace("→", "->").split())
+    assert "loss 0.221 -> 15.3 (69 times)" in last
+    assert "IoU 0.6242 -> 0.0022 (worse)" in last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 
 from nanwatch import daemon
 from nanwatch.clock import Clock
-from nanwatch.config import CheckpointSettings, Config
+from nanwatch.config import CheckpointSettings, Config, Duration, QuietHours
+from nanwatch.model.alert import Alert, Silence
 from nanwatch.model.checkpoint import Checkpoint, Part, Weights
-from tests.test_daemon import FIRED, HEALTHY, NAN, RECOVERED, Scene
+from nanwatch.model.run import Run
+from tests.test_daemon import ALL, AT_ONCE, BOTH, FIRED, HEALTHY, HOUR, NAN, RECOVERED, Scene
 
 CLEAN = Checkpoint("/w/epoch1.pt", "clean", epoch=1, parts=(Part("model", 3, 100),), modified_at=1.0)
 BAD = Checkpoint("/w/last.pt", "nonfinite", parts=(Part("model", 3, 100, nan=7),))
@@ -177,3 +180,108 @@ def test_a_reload_takes_the_new_time(scene: Scene) -> None:
     scene.config = scene.config._replace(checkpoints=CheckpointSettings(timeout=Config().daemon.history))
     assert scene.service.reload()
     assert looks(scene).seconds == 86400.0
+
+
+def test_what_is_grouped_for_longer_is_not_told_sooner(scene: Scene) -> None:
+    """An answer ends the wait for it, and not the wait for others that belong into the same message."""
+    scene.config = scene.config._replace(notify=AT_ONCE._replace(group_wait_critical=Duration(60)))
+    assert scene.service.reload()
+    scene.write(NAN)
+    scene.step(times=1)
+    answer(scene, FOUND)
+    scene.step(seconds=10.0, times=5)
+    assert scene.told() == []
+    scene.step(seconds=10.0, times=1)
+    assert "Resume /w/epoch1.pt" in body(scene)
+
+
+def test_a_reminder_in_the_quiet_hours_still_waits_for_their_end(scene: Scene) -> None:
+    """Only what begins or grows worse is told at night, however soon its checkpoints were looked through."""
+    scene.write(NAN)
+    scene.step(times=1)
+    answer(scene, None)
+    assert scene.told() == FIRED
+    now = time.localtime(scene.clock.now())
+    start = (now.tm_hour * 60 + now.tm_min + 60) % 1440
+    quiet = ALL._replace(quiet_hours=QuietHours(start, (start + 600) % 1440))
+    alerts = scene.config.alerts._replace(repeat_interval=Duration(4 * HOUR))
+    rules = scene.config.rules._replace(stall=scene.config.rules.stall._replace(enabled=False))
+    scene.config = scene.config._replace(receivers=(quiet,), alerts=alerts, rules=rules)
+    assert scene.service.reload()
+    scene.step(seconds=HOUR, times=5)
+    answer(scene, FOUND)
+    assert scene.told() == []
+    scene.step(seconds=HOUR, times=7)
+    assert scene.told() == ["nan_burst repeated"]
+
+
+def test_a_run_that_began_anew_meanwhile_takes_nothing_from_the_message(scene: Scene) -> None:
+    """The message is about the run that was lost, and names its checkpoint, although another writes to its log."""
+    scene.write(NAN)
+    scene.step(times=1)
+    (first,) = {key for key, _ in looks(scene).asked}
+    scene.write(b"\nTraceback (most recent call last):\nRuntimeError: no\n" + HEALTHY)
+    scene.step(times=1)
+    pipeline = scene.service._watch.pipeline(scene.logs / "x.log")
+    assert pipeline is not None
+    assert pipeline.runs[-1].id != first
+    answer(scene, FOUND)
+    scene.service._deliveries.work()  # type: ignore[attr-defined]
+    messages = scene.recorders["all"].messages
+    (burst,) = [m for m in messages if any(news.alert.rule == "nan_burst" for news in m.news)]
+    assert "Resume /w/epoch1.pt" in burst.body
+
+
+def test_a_reload_while_a_look_is_under_way_tells_once(scene: Scene) -> None:
+    """The message goes out with the answer, and never again."""
+    scene.write(NAN)
+    scene.step(times=1)
+    assert scene.service.reload()
+    assert scene.told() == []
+    answer(scene, FOUND)
+    assert "Resume /w/epoch1.pt" in body(scene)
+    scene.step(seconds=10.0, times=4)
+    assert scene.told() == []
+
+
+def test_an_alert_that_ends_while_its_message_waits_is_told_once(scene: Scene) -> None:
+    """That it was and that it is over is one message."""
+    scene.write(NAN)
+    scene.step(times=1)
+    scene.write(RECOVERED)
+    scene.step(times=1)
+    assert scene.told() in ([], BOTH)
+    answer(scene, FOUND)
+    scene.step(seconds=10.0, times=4)
+    scene.told()
+    query = "SELECT reason, count(*) FROM news WHERE outcome = 'sent' GROUP BY reason"
+    found = scene.service._store.database.read(lambda db: db.execute(query).fetchall())
+    assert found == [("first", 1), ("resolved", 1)]
+
+
+@pytest.mark.parametrize("what", ["silenced", "acknowledged"])
+def test_what_is_made_quiet_while_it_waits_is_not_told(scene: Scene, what: str) -> None:
+    """Silences and acknowledgements hold for a message that waits, and its release changes nothing about them."""
+    scene.write(NAN)
+    scene.step(times=1)
+    store = scene.open()
+    ((_, alert),) = [(run, alert) for run, alert in store.alerts() if alert.rule == "nan_burst"]
+    if what == "silenced":
+        store.add_silence(Silence("*", "*", "critical", scene.clock.now(), None), "ana")
+    else:
+        store.ask(alert.id, scene.clock.now())
+    scene.step(times=1)
+    answer(scene, FOUND)
+    scene.step(seconds=10.0, times=4)
+    assert scene.told() == []
+    store.database.close()
+
+
+def test_what_was_lost_before_counts_for_a_later_alert(scene: Scene) -> None:
+    """A run that went silent after its metric had collapsed is not to start again from what it wrote in between."""
+    run = Run(str(scene.logs / "x.log"), str(scene.logs / "x.log"))
+    lost = Alert("m", "metric_collapse", "", "critical", "firing", "", 3, None, 0, 1, {}, 1000.0)
+    silent = Alert("s", "stall", "", "critical", "firing", "", 4, None, 0, 1, {}, 2000.0)
+    weighing = scene.service._weighing
+    assert weighing.ask(run, silent, [lost, silent])
+    assert looks(scene).since == 1000.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -246,3 +247,16 @@ def test_the_checkpoints_of_a_run_that_is_lost_are_looked_through(tmp_path: Path
     assert scene.step().snapshots[path].weights == looks.answer
     scene.following.close()
     assert looks.is_closed
+
+
+def test_of_runs_that_were_lost_the_newest_is_looked_through_first(tmp_path: Path) -> None:
+    """Whoever opens the dashboard has come for what happened last."""
+    looks = Looks()
+    scene = Scene(tmp_path, weighing=Weighing(looks, CheckpointSettings(folders=(("*", "/w"),))))
+    lost = bars(1, "0.5", "0.4") + bars(2, "nan", "nan", "nan", "nan")
+    paths = [scene.write(lost, f"{name}.log") for name in "abc"]
+    for path, ago in zip(paths, (50.0, 5.0, 500.0), strict=True):
+        os.utime(path, (START - ago,) * 2)
+    scene.step()
+    assert list(dict.fromkeys(looks.asked)) == [str(paths[1]), str(paths[0]), str(paths[2])]
+    scene.following.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -403,6 +404,78 @@ def test_half_precision_gradients_do_not_overflow_in_the_norm() -> None:
     optimizer.step()
     assert guard.norm == pytest.approx(300_000)
     assert guard.skipped == 0
+
+
+@pytest.mark.parametrize("value", [1e20, 1e30, 3e38])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.complex64])
+def test_huge_gradients_are_clipped_though_their_squares_overflow(value: float, kind: Any) -> None:
+    """They are finite: the step is taken, in their direction, with the norm that is asked for."""
+    parameters = [torch.nn.Parameter(torch.zeros(size, dtype=kind)) for size in (2, 0, 2)]
+    optimizer = torch.optim.SGD(parameters, lr=1.0)
+    guard = Guard(optimizer, max_norm=6.0, stream=io.StringIO())
+    for parameter, factor in zip(parameters, (1.0, 1.0, -0.5), strict=True):
+        parameter.grad = torch.full_like(parameter, value * factor)
+    optimizer.step()
+    assert (guard.skipped, guard.clipped, guard.in_a_row) == (0, 1, 0)
+    assert guard.norm == pytest.approx(value * math.sqrt(2.5), rel=1e-2)
+    expected = 6.0 / math.sqrt(2.5)
+    assert [p.real.mean().item() for p in parameters[::2]] == pytest.approx([-expected, expected / 2], rel=1e-2)
+
+
+def test_huge_gradients_are_clipped_where_a_fused_optimizer_unscales_them() -> None:
+    """The norm is that of the gradients without the loss scale."""
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0, fused=True)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    guard = Guard(optimizer, max_norm=2.0, scaler=scaler, stream=io.StringIO())
+    scaler.scale(model(torch.full((1, 1), 1e30)).mean()).backward()
+    scaler.step(optimizer)
+    assert guard.norm == pytest.approx(1e30)
+    assert (guard.clipped, guard.skipped, guard.overflowed) == (1, 0, 0)
+    assert model.weight.item() == pytest.approx(-2.0)
+
+
+def test_huge_gradients_that_are_not_clipped_are_left_out() -> None:
+    """Without a norm to clip to, the squares that Adam keeps would be infinite for good."""
+    model = net()
+    optimizer = torch.optim.Adam(model.parameters())
+    guard = Guard(optimizer, max_norm=None, stream=io.StringIO())
+    give(model, 1e30)
+    optimizer.step()
+    assert guard.skipped == 1
+    assert not optimizer.state
+
+
+@pytest.mark.parametrize("copied", [deepcopy, lambda made: pickle.loads(pickle.dumps(made))])  # noqa: S301
+def test_copies_of_optimizer_and_scaler_are_without_a_guard(copied: Callable[[Any], Any]) -> None:
+    """They neither carry the guard and all that it holds along, nor are counted; they work as without it."""
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu")
+    guard = Guard(optimizer, scaler=scaler)
+    give(model, 1.0)
+    before = model[0].weight.detach().clone()
+    found = copied(scaler)
+    assert list(vars(found.step).values()) == [found]
+    found.scale(torch.ones(1))
+    found.step(optimizer)
+    assert not torch.equal(model[0].weight, before)
+    copied(optimizer).step()
+    assert guard.steps == 1
+
+
+def test_a_stream_that_is_closed_ends_no_training() -> None:
+    """Nobody reads what is said, or its file is closed: the step is left out all the same."""
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    said = io.StringIO()
+    guard = Guard(optimizer, stream=said)
+    said.close()
+    give(model, math.nan)
+    optimizer.step()
+    guard.close()
+    assert guard.skipped == 1
 
 
 def test_gradients_of_several_types_make_one_norm() -> None:

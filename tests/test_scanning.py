@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import sys
 import time
+import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pytest
 
+import nanwatch
 from nanwatch.clock import ManualClock, SystemClock
 from nanwatch.model.checkpoint import Weights
 from nanwatch.scanning import Running, Scanning
@@ -49,10 +55,11 @@ class Scene:
     def __init__(self, seconds: float = 60.0) -> None:
         self.clock = ManualClock()
         self.processes: list[Process] = []
+        self.asked: list[dict[str, Any]] = []
         self.scanning = Scanning(self.clock, seconds, self._launch)
 
     def _launch(self, asked: bytes, answer: IO[bytes]) -> Running:
-        assert asked
+        self.asked.append(json.loads(asked))
         self.processes.append(Process(answer))
         return self.processes[-1]
 
@@ -101,7 +108,7 @@ def test_a_look_that_takes_too_long_is_ended() -> None:
     scene.scanning.close()
 
 
-@pytest.mark.parametrize("written", [b"", b"no state", b'{"~":"Popen","v":["rm"]}', b"\xff\xfe"])
+@pytest.mark.parametrize("written", [b"", b"no state", b'{"~":"Popen","v":["rm"]}', b"\xff\xfe", b"[" * 200_000])
 def test_an_answer_that_is_none_is_said(written: bytes) -> None:
     """A process that was killed, or wrote something else, is no answer that all is well."""
     scene = Scene()
@@ -110,6 +117,21 @@ def test_an_answer_that_is_none_is_said(written: bytes) -> None:
     ((_, found),) = scene.answers
     assert found is not None
     assert found.problem == "its checkpoints could not be looked through"
+
+
+def test_of_an_answer_without_end_only_so_much_is_read() -> None:
+    """What writes on and on takes no memory here."""
+    scene = Scene()
+    scene.scanning.ask("a", [Path("/a")])
+    scene.processes[0].answer.truncate(1 << 40)
+    scene.processes[0].end(b"")
+    tracemalloc.start()
+    ((_, found),) = scene.answers
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found is not None
+    assert found.problem == "its checkpoints could not be looked through"
+    assert peak < 1 << 27
 
 
 def test_that_no_process_is_to_be_had_is_said() -> None:
@@ -123,6 +145,54 @@ def test_that_no_process_is_to_be_had_is_said() -> None:
     ((_, found),) = scanning.poll()
     assert found is not None
     assert found.problem == "its checkpoints could not be looked through"
+
+
+def test_that_no_file_is_to_be_had_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk ends nobody who asks, and loses no alert."""
+
+    def refuse() -> IO[bytes]:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    scene = Scene()
+    assert scene.scanning.ask("a", [Path("/a")])
+    ((_, found),) = scene.answers
+    assert found is not None
+    assert found.problem == "its checkpoints could not be looked through"
+    assert scene.processes == []
+
+
+def test_a_look_that_leaves_out_less_is_begun_anew() -> None:
+    """What was written after a metric was lost is no answer, although a look without that was under way."""
+    scene = Scene()
+    scene.scanning.ask("a", [Path("/a")])
+    scene.scanning.ask("b", [Path("/b")])
+    scene.scanning.ask("b", [Path("/b")], 7.0)
+    assert scene.scanning.ask("a", [Path("/a")], 9.0)
+    assert scene.scanning.ask("a", [Path("/a")], 9.0)
+    assert scene.scanning.ask("a", [Path("/a")])
+    assert scene.processes[0].was_killed
+    assert [asked["since"] for asked in scene.asked] == [None, 9.0]
+    scene.processes[1].end(dump(Weights("/a")).encode())
+    assert scene.answers == [("a", Weights("/a"))]
+    assert [asked["since"] for asked in scene.asked] == [None, 9.0, 7.0]
+    scene.processes[2].end(dump(None).encode())
+    assert scene.answers == [("b", None)]
+    assert len(scene.processes) == 3
+
+
+def test_beside_processes_that_hang_only_a_few_more_are_started() -> None:
+    """A disk that lets nobody end holds three processes; further runs are told without a look, until one has ended."""
+    scene = Scene(seconds=60.0)
+    for number in range(5):
+        scene.scanning.ask(str(number), [Path("/w")])
+        scene.clock.advance(75.0)
+        assert [key for key, _ in scene.answers] == [str(number)]
+    assert len(scene.processes) == 3
+    scene.processes[0].code = -9
+    scene.scanning.ask("5", [Path("/w")])
+    assert len(scene.processes) == 4
+    scene.scanning.close()
 
 
 def test_closing_ends_what_is_under_way() -> None:
@@ -160,3 +230,24 @@ def test_a_real_process_finds_the_last_clean_checkpoint(tmp_path: Path) -> None:
     assert [c.state for c in found.checkpoints] == ["nonfinite", "clean"]
     assert found.last_clean is not None
     assert Path(found.last_clean.path) == folder / "step1.npz"
+
+
+@pytest.mark.parametrize("is_zipped", [False, True])
+def test_the_process_finds_nanwatch_where_it_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_zipped: bool
+) -> None:
+    """It imports what this process imports: from a folder on the path, or from a zip."""
+    package = Path(nanwatch.__file__).parent
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(package, elsewhere / "nanwatch", ignore=shutil.ignore_patterns("__pycache__"))
+    answer = dump(Weights("elsewhere"))
+    (elsewhere / "nanwatch" / "scanworker.py").write_text(f"def main():\n    print({answer!r})\n")
+    if is_zipped:
+        with zipfile.ZipFile(tmp_path / "all.pyz", "w") as packed:
+            for path in elsewhere.rglob("*.py"):
+                packed.write(path, path.relative_to(elsewhere))
+        elsewhere = tmp_path / "all.pyz"
+    monkeypatch.setattr(sys, "path", [str(elsewhere), *sys.path])
+    scanning = Scanning(SystemClock(), 60.0)
+    scanning.ask("a", [tmp_path])
+    assert until(lambda: list(scanning.poll())) == ("a", Weights("elsewhere"))

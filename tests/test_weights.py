@@ -137,3 +137,29 @@ def test_weights_of_another_run_below_are_left_out(tmp_path: Path) -> None:
     found = weights_at([tmp_path], None, 10.0, ManualClock())
     assert found is not None
     assert [c.path for c in found.checkpoints] == [str(tmp_path / "best.npz")]
+
+
+def test_what_no_file_can_be_called_is_no_place() -> None:
+    """A log may name anything: what the system would refuse as a name is passed over."""
+    run = a_run(saved=["/w\0/a.pt", "/w\ud800/a.pt", "/w\udcff/a.pt", "/w/a.pt"])
+    assert named_folders(run, NONE) == ["/w", "/w\udcff"]
+
+
+def test_a_place_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    """The others are looked at; where none of them holds any, that one is named."""
+    other, too_long = tmp_path / "other", tmp_path / ("n" * 300)
+    other.mkdir()
+    found = weights_at([too_long, other], None, 10.0, ManualClock())
+    assert found is not None
+    assert (found.folder, found.problem) == (str(too_long), "cannot be read: file name too long")
+    np.savez(other / "last.npz", w=np.ones(3, np.float32))
+    found = weights_at([too_long, other], None, 10.0, ManualClock())
+    assert found is not None
+    assert found.last_clean is not None
+
+
+def test_a_user_without_a_home_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container the user may be unknown: a folder below his home is none that can be found."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", dict[int, object]().__getitem__)
+    assert all(place.name == "w" for place in places_of(a_run(saved=["~/w/a.pt"]), NONE))

@@ -43,8 +43,13 @@ def runs_content(runs: Sequence[Compared], figures: Sequence[Figure], glyphs: Gl
         return [*found, Block("figures", remarks=["no figure was told that could be compared"])]
     tables = [figure for figure in figures if figure.kind != "loss"] or figures[:1]
     found += [_by_epoch(runs, figure, glyphs) for figure in tables]
-    axis = shared_axis(runs)
-    return [*found, *(Block("", chart=Overlay(runs, figure, axis, Settings())) for figure in figures)]
+    return [*found, *(Block("", chart=_overlay(runs, figure)) for figure in figures)]
+
+
+def _overlay(runs: Sequence[Compared], figure: Figure) -> Overlay:
+    """Return the curves of *figure*, on the axis of the runs that tell it."""
+    tell = [run for run in runs if figure.name in run.figures]
+    return Overlay(runs, figure, shared_axis(tell), Settings())
 
 
 def _settings(runs: Sequence[Compared]) -> Block:

@@ -14,6 +14,8 @@ from nanwatch.views.words import Glyphs, clean, duration, number, plural
 
 _FASTER = 0.02
 """Share by which an epoch's speed must change to be a change."""
+_GROWN = 2.0
+"""Times that a loss must grow to be a change: less is seen in the table."""
 _LEAST_VRAM = 0.005
 """Gigabytes: less is not seen in two decimals."""
 
@@ -90,6 +92,10 @@ def _results(run: Run, before: Epoch, after: Epoch) -> Iterator[str]:
     lost = [name for name in new if name in old and math.isfinite(old[name]) and not math.isfinite(new[name])]
     if lost:
         yield f"{clean(lost[0])} {number(new[lost[0]])}" + (f", {len(lost) - 1} more losses too" if lost[1:] else "")
+    grown = {n: new[n] / old[n] for n in new if n in old and old[n] > 0 and new[n] >= _GROWN * old[n] < math.inf}
+    if grown and not lost:
+        worst = max(grown, key=lambda n: grown[n])
+        yield f"{clean(worst)} {number(old[worst])} -> {number(new[worst])} ({grown[worst]:,.0f} times)"
     name = run.primary_metric
     if name is not None and name in before.metrics and name in after.metrics:
         yield from _metric(run, name, before.metrics[name], after.metrics[name])
@@ -101,7 +107,7 @@ def _metric(run: Run, name: str, was: float, now: float) -> Iterator[str]:
             yield f"{clean(name)} {number(was)} -> {number(now)}"
     elif was != now:
         is_better = (now > was) == run.primary_rises
-        yield f"{clean(name)} {number(was)} -> {number(now)}, {'better' if is_better else 'worse'}"
+        yield f"{clean(name)} {number(was)} -> {number(now)} ({'better' if is_better else 'worse'})"
 
 
 def _pace(before: Epoch, after: Epoch) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -198,7 +198,7 @@ _STANDING: tuple[tuple[str, Callable[[Compared], Cell]], ...] = (
 
 def laid_out(heads: Sequence[Cell], rows: Sequence[Sequence[Cell]], page: Page) -> list[Line]:
     """Return a table: the first column is a label; the last columns give way where all do not fit, and it says so."""
-    label = min(_LABEL, max(cell_len(row[0].text) for row in [heads, *rows]))
+    label = _label(heads, rows)
     widths = _widths(heads, rows, page.width - label - 1)
     shown = [place for place, width in enumerate(widths, 1) if width]
     found = []
@@ -214,6 +214,24 @@ def laid_out(heads: Sequence[Cell], rows: Sequence[Sequence[Cell]], page: Page) 
     return found
 
 
+def parts_that_fit(
+    heads: Sequence[Cell], rows: Sequence[Sequence[Cell]], page: Page
+) -> Iterator[tuple[list[Cell], list[list[Cell]]]]:
+    """Yield the table in parts with as many of its columns as fit side by side; each begins with the label."""
+    left = list(range(1, len(heads)))
+    while left:
+        part = [[row[0], *(row[place] for place in left)] for row in [heads, *rows]]
+        widths = _widths(part[0], part[1:], page.width - _label(heads, rows) - 1)
+        count = sum(width > 0 for width in widths)
+        part = [row[: 1 + count] for row in part]
+        yield part[0], part[1:]
+        left = left[count:]
+
+
+def _label(heads: Sequence[Cell], rows: Sequence[Sequence[Cell]]) -> int:
+    return min(_LABEL, max(cell_len(row[0].text) for row in [heads, *rows]))
+
+
 def _widths(heads: Sequence[Cell], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
     """Return the width of each column but the first; 0 where there is no room for it."""
     count = len(heads) - 1
@@ -225,6 +243,6 @@ def _widths(heads: Sequence[Cell], rows: Sequence[Sequence[Cell]], room: int) ->
     used = 0
     for place, width in enumerate(widths):
         used += width + 2
-        if used > room and place:
-            widths[place] = 0
+        if used > room and place:  # those after it as well, or one that is asked for last would seem to be missing
+            return [*widths[:place], *[0] * (count - place)]
     return widths

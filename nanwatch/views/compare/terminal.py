@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nanwatch.views.compare.charts import overlay_lines
 from nanwatch.views.compare.content import Block
-from nanwatch.views.compare.tables import laid_out
+from nanwatch.views.compare.tables import laid_out, parts_that_fit
 from nanwatch.views.page import Line, Page, Role, Span, inert, render
 from nanwatch.views.words import plural
 
@@ -31,7 +31,8 @@ def render_terminal(title: str, blocks: Sequence[Block], page: Page, color: bool
 def _block(block: Block, page: Page) -> list[Line]:
     found = [page.bound(Line([Span(f" {block.title}", "title")]))] if block.title else []
     if block.rows:
-        found += laid_out(block.heads, block.rows[:_ROWS], page)
+        for heads, rows in parts_that_fit(block.heads, block.rows[:_ROWS], page):
+            found += laid_out(heads, rows, page)
     if len(block.rows) > _ROWS:
         rest = plural(len(block.rows) - _ROWS, "more row")
         found += page.prose(f"and {rest}, which -o FILE.md and --json have", "quiet", indent=1)
