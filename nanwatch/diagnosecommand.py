@@ -40,6 +40,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Print the diagnosis of one run."""
     if arguments.log == "-":
         raise UsageError("a diagnosis needs a file: standard input can only be followed (nanwatch tail -)")
+    if arguments.checkpoints == "":
+        raise UsageError("--checkpoints: the name of the folder is empty")
     config, now = config_of(arguments), time.time()
     view = _view(_reading(Path(arguments.log), config, now), arguments.run)
     weights = _weights(view, arguments.checkpoints, config)

@@ -51,6 +51,8 @@ def main(arguments: argparse.Namespace) -> int:
     config, now = config_of(arguments), time.time()
     since = None if arguments.since is None else since_of(arguments.since, now)
     readings = _read(arguments, config, now, with_curves=form == "html" and since is None)
+    if target is not None and any(_is_same(target, reading.log) for reading in readings):
+        raise UsageError(f"-o {target}: that is the log itself")
     if all(reading.problem for reading in readings):
         for reading in readings:
             say(f"{reading.log}: {reading.problem}")
@@ -85,6 +87,10 @@ def _form(arguments: argparse.Namespace) -> Form:
 
 def _target(arguments: argparse.Namespace) -> Path | None:
     return None if arguments.output in (None, "-") else Path(arguments.output)
+
+
+def _is_same(target: Path, log: str) -> bool:
+    return os.path.realpath(target) == os.path.realpath(log)
 
 
 def _read(arguments: argparse.Namespace, config: Config, now: float, with_curves: bool) -> list[LogReading]:
@@ -201,14 +207,14 @@ def _moment(text: str, now: float) -> float:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write *text* to *path* at once or not at all: beside it first, with the mode that any new file gets.
+    """Write *text* to *path*, or what it links to, at once or not at all, with the mode that any new file gets.
 
     Raises:
         UsageError: it cannot be written there.
     """
     mask = os.umask(0)
     os.umask(mask)
-    name = None
+    name, path = None, Path(os.path.realpath(path))
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}-")
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:

@@ -236,3 +236,23 @@ window.addEventListener("unhandledrejection", (event) => window.witness.push(Str
 document.addEventListener("securitypolicyviolation", (event) => window.witness.push(event.violatedDirective));
 """
 """Takes note of what a page complains of, and of what its policy forbids it."""
+
+
+def test_a_log_is_not_overwritten(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A report that would take the log's own place is refused, also through a link; the log stays."""
+    before = (home / "cod.log").read_bytes()
+    (home / "cod.log").rename(home / "cod.md")
+    (home / "link.md").symlink_to("cod.md")
+    for name in ("cod.md", "./cod.md", "link.md"):
+        assert main(["report", "cod.md", "-o", name]) == 2
+        assert "is the log itself" in capsys.readouterr().err
+    assert (home / "cod.md").read_bytes() == before
+
+
+@pytest.mark.usefixtures("home")
+def test_a_link_stays_a_link(home: Path) -> None:
+    """`-o` through a link writes the file that it points to."""
+    (home / "latest.md").symlink_to("night.md")
+    assert main(["report", "cod.log", "-o", "latest.md"]) == 0
+    assert (home / "latest.md").is_symlink()
+    assert (home / "night.md").read_text(encoding="utf-8").startswith("# nanwatch report")

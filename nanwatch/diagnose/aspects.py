@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
-from itertools import pairwise
 
 from nanwatch.diagnose.words import Value
 from nanwatch.model.alert import Alert
 from nanwatch.model.run import Epoch, Run
 from nanwatch.model.snapshot import RunView
-from nanwatch.rules.words import clean_before, nan_stretch, projection
+from nanwatch.rules.words import clean_before, has_passed, nan_stretch, projection
 
 Facts = dict[str, Value]
 
-_RAISED = 1.5
-"""A learning rate that grew by so much from one epoch to the next, after it had been falling, was raised."""
 _WARNED = 3
 """Falls in a row after which a careful person lowers the learning rate."""
-_FEW = 3
+_HOST_MEMORY = re.compile(r"oom[-_ ]?kill|killed process|OOM killer", re.IGNORECASE)
+"""What the kernel and schedulers say that end a process for want of the host's memory, not of the GPU's."""
+_ENDED_BY_NAN = re.compile(r"\b(?:nan|non-?finite)\b", re.IGNORECASE)
+"""What a trainer says that gives up because its loss is not finite: no finite one came after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,10 @@ def rows_of(run: Run) -> list[Epoch]:
     return [run.table[number] for number in sorted(run.table)]
 
 
-def alert_of(view: RunView, *rules: str) -> Alert | None:
-    """Return the first alert of any of *rules*, over or not."""
-    return next((a for a in view.alerts if a.rule in rules and a.state != "pending"), None)
+def alert_of(view: RunView, *rules: str, state: str = "") -> Alert | None:
+    """Return the first alert of any of *rules* in this *state*; without one, over or not."""
+    states = (state,) if state else ("firing", "resolved")
+    return next((a for a in view.alerts if a.rule in rules and a.state in states), None)
 
 
 def told(alert: Alert | None, name: str) -> float | None:
@@ -80,19 +81,32 @@ def nan_facts(view: RunView, anchors: Anchors) -> Facts:
         "hidden_nan": run.hidden_nan, "nan_recoveries": sum(f.kind == "nan" for f in run.recoveries),
     }  # fmt: skip
     lasting = nan_stretch(run) if run.nan_batches else []
-    shows_nan = run.hidden_nan or any(not math.isfinite(value) for value in run.losses.values())
+    is_ended = run.failure is not None and _ENDED_BY_NAN.search(run.failure.message) is not None
+    shows_nan = run.hidden_nan or is_ended or any(not math.isfinite(value) for value in run.losses.values())
     facts |= {"nan_lasts": bool(lasting) and shows_nan, "nan_lasting_epochs": len(lasting)}
     facts |= {"nan_recovered": bool(run.nan_batches) and not facts["nan_lasts"]}
     first = bad[0] if bad else None
     facts |= _onset(run, first)
     facts |= {
         "nan_longest": max((row.nan_longest for row in bad), default=0),
+        "nan_lasting_longest": max((row.nan_longest for row in lasting), default=0),
         "nan_to_the_end": bool(bad) and all(_runs_to_the_end(row) for row in bad if row.batch),
         "nan_is_counted": first is not None and first.nan_onset is not None and bool(first.batch),
+        "trouble_goes_on": bool(lasting) or _is_recent(run),
     }
     if first is not None:
         anchors["nan"] = anchor(run, first.epoch, first.nan_onset, first.nan_offset)
     return facts
+
+
+def _is_recent(run: Run) -> bool:
+    """Tell whether a loss was not finite or a step was skipped in the latest two epochs (or the latest steps)."""
+    if run.epoch is None:
+        row = run.table.get(-1)
+        bad = [] if row is None else [*row.nan_last[-1:], *run.skip_positions[-1:]]
+        return any(not has_passed(run, place) for place in bad)
+    rows = (run.table.get(run.epoch), run.table.get(run.epoch - 1))
+    return any(row.nan_batches or row.grad_skips for row in rows if row is not None)
 
 
 def _onset(run: Run, first: Epoch | None) -> Facts:
@@ -145,6 +159,7 @@ def memory_facts(view: RunView, anchors: Anchors) -> Facts:
     """Return how the GPU's memory changed, and whether the run ran out of it."""
     run, alert = view.run, alert_of(view, "vram_jump")
     ends = [f for f in (run.failure, *run.recoveries) if f is not None and f.kind == "oom"]
+    is_host = run.failure is not None and _HOST_MEMORY.search(run.failure.message) is not None
     if alert is not None:
         anchors["vram"] = anchor_of(run, alert)
     if ends:
@@ -155,7 +170,7 @@ def memory_facts(view: RunView, anchors: Anchors) -> Facts:
         "vram_change_gb": told(alert, "change_gb") if alert is not None else 0.0,
         "vram_epoch": None if alert is None else alert.epoch,
         "vram_with_nan": alert is not None and first_nan is not None and alert.epoch == first_nan,
-        "is_oom": run.failure is not None and run.failure.kind == "oom",
+        "is_oom": run.failure is not None and run.failure.kind == "oom" and not is_host, "is_host_oom": is_host,
         "oom_recoveries": sum(f.kind == "oom" for f in run.recoveries),
         "oom_text": ends[0].message if ends else None,
     }  # fmt: skip
@@ -167,7 +182,9 @@ def memory_facts(view: RunView, anchors: Anchors) -> Facts:
 def trend_facts(view: RunView, anchors: Anchors) -> Facts:
     """Return how the loss and the main metric went: explosion, decline, collapse, overfitting."""
     run = view.run
-    boom, fall, collapse = (alert_of(view, rule) for rule in ("loss_explosion", "metric_decline", "metric_collapse"))
+    rules = ("loss_explosion", "metric_decline", "metric_collapse")
+    boom, fall, collapse = (alert_of(view, rule, state="firing") for rule in rules)
+    past = alert_of(view, "loss_explosion", "metric_collapse", state="resolved")
     for name, alert in (("explosion", boom), ("decline", fall), ("collapse", collapse)):
         if alert is not None:
             anchors[name] = anchor_of(run, alert)
@@ -183,7 +200,8 @@ def trend_facts(view: RunView, anchors: Anchors) -> Facts:
         "warned_epoch": None if since is None else since + _WARNED - 1,
         "metric": run.primary_metric, "best": None if run.best is None else run.best.value,
         "best_epoch": None if run.best is None else run.best.epoch,
-        "is_overfit": alert_of(view, "overfit") is not None,
+        "is_overfit": alert_of(view, "overfit", state="firing") is not None,
+        "over_epoch": None if past is None or boom is not None or collapse is not None else past.epoch,
         "epochs": run.epochs, "epoch": run.epoch,
     }  # fmt: skip
     facts |= _epoch_losses(run, boom)
@@ -202,9 +220,11 @@ def _collapsed_to(run: Run, collapse: Alert | None) -> float | None:
 
 
 def _clean_epoch(run: Run, facts: Facts) -> int | None:
-    """Return the last finished epoch that one may start again from: before any NaN; the best one of a bad trend."""
-    bad = next((row for row in rows_of(run) if row.nan_batches), None)
-    clean = [row.epoch for row in rows_of(run) if row.epoch >= 0 and row.done and not row.grad_skips]
+    """Return the last finished epoch that one may start again from: before NaN that last, the best of a bad trend."""
+    rows, lasting = rows_of(run), nan_stretch(run)
+    recent = [row for row in rows if row.nan_batches or row.grad_skips] if _is_recent(run) else []
+    bad = lasting[0] if lasting else recent[-1] if recent else None
+    clean = [row.epoch for row in rows if row.epoch >= 0 and row.done and not row.grad_skips and not row.nan_batches]
     last = clean_before(run, bad) if bad is not None else max(clean, default=None)
     best = None if run.best is None else run.best.epoch
     if (facts["is_unstable"] or facts["is_declining"]) and best is not None and run.epoch is not None:
@@ -236,38 +256,6 @@ def _stage(run: Run, trouble: Alert | None) -> Facts:
     if trouble is not None and trouble.epoch is not None and trouble.epoch >= rows[0].epoch:
         facts["epochs_after_stage"] = trouble.epoch - rows[0].epoch
     return facts
-
-
-def lr_facts(view: RunView, clean: int | None) -> Facts:
-    """Return the learning rate that the log shows, that of the last clean epoch, and whether it was raised."""
-    run = view.run
-    rates = [(row.epoch, row.lr) for row in rows_of(run) if _is_rate(row.lr) and row.epoch >= 0]
-    facts: Facts = {"shows_lr": bool(rates) or _is_rate(run.lr)}
-    at = [lr for epoch, lr in rates if clean is not None and epoch <= clean]
-    facts |= {"lr_now": run.lr if _is_rate(run.lr) else None, "lr_when_clean": at[-1] if at else None}
-    raised = max(_raises(rates), default=None)
-    facts |= dict.fromkeys(("lr_raise", "lr_raised_epoch", "lr_raised_from", "lr_raised_to"))
-    facts["lr_was_raised"] = False if len(rates) > _FEW else None
-    if raised is not None:
-        factor, epoch, old, new = raised
-        facts |= {"lr_was_raised": True, "lr_raise": factor, "lr_raised_epoch": epoch}
-        facts |= {"lr_raised_from": old, "lr_raised_to": new}
-    return facts
-
-
-def _raises(rates: Iterable[tuple[int, float | None]]) -> Iterable[tuple[float, int, float, float]]:
-    """Yield each raise as factor, epoch, old and new value; what still warms up is none."""
-    has_fallen = False
-    for (_, old), (epoch, new) in pairwise(rates):
-        if not old or not new:
-            continue
-        if has_fallen and new >= _RAISED * old:
-            yield new / old, epoch, old, new
-        has_fallen = has_fallen or new < old
-
-
-def _is_rate(lr: float | None) -> bool:
-    return lr is not None and math.isfinite(lr) and lr > 0
 
 
 # -- silence and the end

@@ -67,6 +67,9 @@ def _changed(
     if change.rule.verb == "set":
         word = settings.trainer.values.get(change.setting, change.rule.value)
         return None if shown is not None and shown.text.lower() == word.lower() else word, _UNLIMITED
+    if change.rule.verb == "fact":
+        value = facts[change.rule.value]
+        return (as_text(value), _UNLIMITED) if isinstance(value, int | float) else (None, 0.0)
     if shown is None or shown.value is None or shown.value <= 0:
         return change.otherwise or None, _strength(_factor(change.rule, 1.0, facts))
     factor = _factor(change.rule, shown.value, facts)
@@ -80,8 +83,8 @@ def _before(setting: str, settings: Settings, facts: Mapping[str, Value]) -> Sho
     if shown is not None or setting != "learning_rate":
         return shown
     clean, now = facts["lr_when_clean"], facts["lr_now"]
-    if isinstance(clean, float) and facts["clean_epoch"] is not None:
-        return Shown(as_text(clean), f"the log at epoch {facts['clean_epoch']}")
+    if isinstance(clean, float) and facts["lr_clean_epoch"] is not None:
+        return Shown(as_text(clean), f"the log at epoch {facts['lr_clean_epoch']}")
     return Shown(as_text(now), "the end of the log") if isinstance(now, float) else None
 
 

@@ -18,6 +18,8 @@ LIKELIHOODS: tuple[tuple[float, Likelihood], ...] = ((8, "certain"), (4, "probab
 """From which weight on a cause is how likely; below the last, it is not told."""
 _MOST_CAUSES = 6
 _MOST_UNKNOWN = 8
+_EPOCHS, _IN_A_ROW = 2, 5
+"""Epochs, or batches in a row, from which on NaN are taken to stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ def diagnose(view: RunView, weights: Weights | None = None, now: float | None = 
     likely = [item.entry for item in judged if _likelihood(item.weight) != "possible"]
     changes = proposals(likely, known.settings, known.facts)
     known.facts["has_changes"] = bool(changes)
-    known.facts["has_to_go_on"] = has_to_go_on = _has_to_go_on(known)
+    known.facts["is_lost"] = _is_lost(known.facts)
+    known.facts["has_to_go_on"] = has_to_go_on = _has_to_go_on(known.facts)
     findings = tuple(_sentences(knowledge().findings, known))
     return Diagnosis(
         findings,
@@ -103,16 +106,26 @@ def _observation(text: str, at: str, known: Known) -> Observation:
     return Observation(text, place.epoch, place.batch, place.offset, place.line)
 
 
-def _has_to_go_on(known: Known) -> bool:
-    """Tell whether the training has to be started again: it ended early, or what it computes now is lost."""
-    facts = known.facts
-    if not facts["has_begun"]:
-        return False
-    lasting = facts["nan_lasting_epochs"]
-    is_mean = bool(facts["shows_means"] and facts["nan_to_the_end"]) and isinstance(lasting, int) and lasting < 2
-    is_bad = bool(facts["is_unstable"] or (facts["nan_lasts"] and not is_mean))
+def _is_lost(facts: Mapping[str, Value]) -> bool:
+    """Tell whether what the run computes now is of no use: it went bad for good, or has trouble that asks for changes.
+
+    A NaN or two at the end of a log that grows may be single ones, and so may running means of one epoch.
+    """
+    lasting, longest = facts["nan_lasting_epochs"], facts["nan_lasting_longest"]
+    is_long = isinstance(lasting, int) and lasting >= _EPOCHS
+    is_mean = bool(facts["shows_means"] and facts["nan_to_the_end"])
+    is_stretch = isinstance(longest, int) and longest >= _IN_A_ROW and not is_mean
+    is_over = bool(facts["is_finished"] or facts["failure_kind"]) and not is_mean
+    is_bad = bool(facts["nan_lasts"]) and (is_long or is_stretch or is_over)
+    is_troubled = bool(facts["has_changes"] and facts["trouble_goes_on"]) and not facts["is_finished"]
+    return bool(facts["is_unstable"]) or is_bad or is_troubled
+
+
+def _has_to_go_on(facts: Mapping[str, Value]) -> bool:
+    """Tell whether the training has to be started again: it ended early, or goes nowhere."""
     is_short = bool(facts["failure_kind"] or facts["is_interrupted"] or facts["is_stalled"])
-    return is_bad or is_short or (bool(facts["has_changes"]) and not facts["is_finished"])
+    is_worse = bool(facts["is_declining"] and facts["has_changes"]) and not facts["is_finished"]
+    return bool(facts["has_begun"]) and (bool(facts["is_lost"]) or is_short or is_worse)
 
 
 def _unknown(judged: Iterable[Judged], changes: Iterable[Proposal], known: Known) -> list[str]:

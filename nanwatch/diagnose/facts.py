@@ -9,17 +9,18 @@ from nanwatch.diagnose.aspects import (
     Anchors,
     Facts,
     end_facts,
-    lr_facts,
     memory_facts,
     nan_facts,
     skip_facts,
     trend_facts,
 )
+from nanwatch.diagnose.rates import lr_facts
 from nanwatch.diagnose.settings import Settings
 from nanwatch.model.checkpoint import Weights
 from nanwatch.model.snapshot import RunView
 
 _OOM_BATCH = re.compile(r"batch=(\d{1,9})")
+_REDUCED = re.compile(r"Reducing to batch=(\d{1,9})")
 
 MEANING: dict[str, str] = {
     "nan_batches": "batches with a non-finite loss, in the whole run",
@@ -31,11 +32,13 @@ MEANING: dict[str, str] = {
     "nan_expected": "what that comes to by the epoch's end, while the epoch goes on",
     "onset_share": "how much of the epoch (or run) had passed at the first such batch, 0 to 1",
     "nan_longest": "the longest stretch of such batches",
+    "nan_lasting_longest": "the longest one in the epochs over which it has lasted",
     "nan_to_the_end": "whether in each such epoch every batch from the first one to its end was NaN",
     "nan_is_counted": "whether the log shows single batches with NaN",
     "nan_lasts": "whether the loss is not finite at the end of the log",
     "nan_lasting_epochs": "over how many epochs this has lasted",
     "nan_recovered": "whether finite losses came after the NaN",
+    "trouble_goes_on": "whether a loss was NaN or a step skipped in the latest two epochs (100 steps without epochs)",
     "nan_recoveries": "how often the trainer went back to a checkpoint because of NaN",
     "epochs_clean_before": "epochs before the first NaN without NaN and without skipped steps",
     "batches_trained": "batches since the run began",
@@ -52,11 +55,14 @@ MEANING: dict[str, str] = {
     "vram_change_gb": "the jump, in GB; 0 without one",
     "vram_epoch": "the epoch of the jump",
     "vram_with_nan": "whether the jump came in the first epoch with NaN",
-    "is_oom": "whether running out of memory ended the run",
+    "is_oom": "whether running out of the GPU's memory ended the run",
+    "is_host_oom": "whether running out of the host's memory ended it",
     "oom_recoveries": "how often the trainer recovered from that",
     "oom_text": "what the log says of it",
     "oom_batch": "the batch size that was too large, where the log says so",
-    "is_exploded": "whether a loss grew tenfold",
+    "reduced_batch": "the batch size that the trainer came down to by itself",
+    "is_exploded": "whether a loss grew tenfold and is still so",
+    "over_epoch": "the epoch of an explosion or collapse that is over",
     "explosion_from": "the usual loss before",
     "explosion_to": "the loss after",
     "explosion_factor": "how many times the usual loss that is",
@@ -64,10 +70,10 @@ MEANING: dict[str, str] = {
     "explosion_batch": "its batch",
     "mean_before": "the epoch's mean loss before the explosion",
     "mean_after": "the epoch's mean loss in it",
-    "is_collapsed": "whether the main metric fell to nearly nothing",
+    "is_collapsed": "whether the main metric fell to nearly nothing and is still there",
     "collapse_value": "what it fell to",
     "collapse_epoch": "the epoch of that",
-    "is_declining": "whether the main metric fell several epochs in a row",
+    "is_declining": "whether the main metric keeps falling, several epochs in a row",
     "decline_epoch": "the first epoch of the decline",
     "warned_epoch": "the epoch of the third fall in a row",
     "is_unstable": "whether the loss exploded or the metric collapsed",
@@ -80,7 +86,8 @@ MEANING: dict[str, str] = {
     "epochs_after_stage": "epochs from there to the explosion or collapse",
     "shows_lr": "whether the log shows the learning rate",
     "lr_now": "the latest learning rate that the log shows",
-    "lr_when_clean": "the one of the last clean epoch",
+    "lr_when_clean": "the one of the last epoch that was well, before NaN or skipped steps began",
+    "lr_clean_epoch": "that epoch",
     "lr_was_raised": "whether it rose by half or more after it had been falling",
     "lr_raise": "by what factor it was raised",
     "lr_raised_epoch": "the epoch of that",
@@ -101,7 +108,7 @@ MEANING: dict[str, str] = {
     "rollbacks": "how often the run was thrown back to an earlier checkpoint",
     "resumes": "how often it was resumed",
     "is_unsaved": "whether the trainer said that it did not save a checkpoint",
-    "clean_epoch": "the last finished epoch before the first NaN; where the trend went bad, the best one",
+    "clean_epoch": "the last finished epoch without NaN, and before those that go on; of a bad trend, the best one",
     "is_finished": "whether the training is done",
     "is_interrupted": "whether somebody interrupted it",
     "trainer": "the trainer",
@@ -117,10 +124,12 @@ MEANING: dict[str, str] = {
     "image_size": "the size of the images",
     "has_deep_supervision": "whether the log shows deep supervision",
     "has_to_go_on": "whether the training has to be started again from a checkpoint",
+    "is_lost": "whether what the run still computes is of no use",
     "has_changes": "whether there are settings to change",
     "lr_is_ignored": "whether the trainer ignores the learning rate that was given",
     "bad_checkpoints": "scanned checkpoints with NaN or Inf in them",
     "clean_checkpoints": "scanned checkpoints without",
+    "hostile_checkpoints": "scanned files that would run code when they are loaded",
 }
 """Every fact by its name; what is not known of a run is None."""
 
@@ -164,9 +173,12 @@ def facts_of(view: RunView, weights: Weights | None = None) -> Known:
     facts |= _setting_facts(settings, facts)
     batch = _OOM_BATCH.search(str(facts["oom_text"] or ""))
     facts["oom_batch"] = int(batch[1]) if batch else facts["batch"]
+    reduced = [found for item in view.run.recoveries if (found := _REDUCED.search(item.message)) is not None]
+    facts["reduced_batch"] = int(reduced[-1][1]) if reduced else None
     if weights is not None and weights.checkpoints:
         states = [checkpoint.state for checkpoint in weights.checkpoints]
         facts |= {"bad_checkpoints": states.count("nonfinite"), "clean_checkpoints": states.count("clean")}
+        facts["hostile_checkpoints"] = states.count("hostile")
     return Known(facts, anchors, settings)
 
 

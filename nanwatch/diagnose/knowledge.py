@@ -15,7 +15,7 @@ from nanwatch.diagnose.trainers import trainers
 from nanwatch.diagnose.words import names_in
 
 _FILE = Path(__file__).with_name("knowledge.toml")
-_RULE = re.compile(r"(?P<verb>times|at most|set|linear)(?: (?P<value>\S+))?")
+_RULE = re.compile(r"(?P<verb>times|at most|set|linear|fact)(?: (?P<value>\S+))?")
 _NUMBERED = ("times", "at most")
 
 
@@ -40,7 +40,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How a setting changes: `times` or `at most` a value, `set` to a word, or `linear` with the batch."""
+    """How a setting changes: `times` or `at most` a value, `set` to a word, to a `fact`, or `linear` with the batch."""
 
     verb: str
     value: str
@@ -137,6 +137,8 @@ def _change(item: dict[str, Any]) -> Change:
     rule = Rule(match["verb"], match["value"] or "")
     if rule.verb in _NUMBERED:
         float(rule.value)
+    if rule.verb == "fact" and rule.value not in MEANING:
+        raise ValueError(f"no such fact: {rule.value}")
     condition = parse(item["if"], MEANING) if "if" in item else None
     return Change(item["setting"], rule, item["why"], condition, item.get("otherwise", ""))
 

@@ -40,7 +40,8 @@ class Settings:
         }
         ignored = self.trainer.ignored
         self.is_overridden = ignored is not None and ignored.when.holds(self._basic) is True
-        self._unused = ignored.keys if ignored is not None and self.is_overridden else ()
+        is_told = "used_optimizer" in self._given  # and with it the settings that it really has
+        self._unused = ignored.keys if ignored is not None and self.is_overridden and not is_told else ()
 
     def shown(self, setting: str) -> Shown | None:
         """Return the value of the family *setting* and whence it is known, None where it is not."""
@@ -67,10 +68,11 @@ class Settings:
         return self._given
 
     def precision(self) -> str | None:
-        """Return `fp16`, `bf16` or `fp32`, None where the log does not tell."""
+        """Return `fp16`, `bf16` or `fp32`, None where the log does not tell; a CPU computes nothing in fp16."""
         table = trainers().precision
         pairs = (f"{key}={text.strip(chr(39))}".lower() for key, text in self._given.items())
-        return next((table[pair] for pair in pairs if pair in table), None)
+        found = next((table[pair] for pair in pairs if pair in table), None)
+        return "fp32" if found == "fp16" and self.given("device") == "cpu" else found
 
     def accumulation(self) -> float | None:
         """Return over how many batches gradients are summed: as given, or as the trainer does by itself."""

@@ -66,6 +66,7 @@ class Trainer:
     shows_means: bool | None = None
     accumulates_to: str = ""
     base_batch: int | None = None
+    begins_with: str = ""
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     carried: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
@@ -113,7 +114,7 @@ def _trainer(item: dict[str, Any]) -> Trainer:
     ignored = item.get("ignored")
     return Trainer(
         item["format"], item["title"], item["shows_means"], item.get("accumulates_to", ""), item.get("base_batch"),
-        item["checkpoints"], tuple(item["carried"]), item.get("options", {}),
+        item.get("begins_with", ""), item["checkpoints"], tuple(item["carried"]), item.get("options", {}),
         item.get("values", {}), item.get("absent", {}),
         tuple(_default(d) for d in item.get("defaults", [])),
         Ignored(parse(ignored["when"], _BASIC), tuple(ignored["keys"]), ignored["pin"], ignored["why"])

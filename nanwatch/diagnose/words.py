@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Any
 
-from nanwatch.model.words import printable
+from nanwatch.model.words import printable, spoken_duration
 
 Value = bool | float | int | str | None
 """What a fact is; None is not known."""
@@ -16,7 +16,10 @@ _LONGEST = 160
 
 
 class _Sentence(Formatter):
-    """Fills a template; `{name:%}` is a share in percent, `{name:~}` about so many, `{name}` as a person writes it."""
+    """Fills a template; `{name}` is as a person writes it.
+
+    `{name:%}` is a share in percent, `{name:~}` about so many, `{name:time}` minutes, `{name:word}` so many words.
+    """
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """Return one fact as text."""
@@ -26,6 +29,10 @@ class _Sentence(Formatter):
             return rough(float(value))
         if isinstance(value, str):
             return inert(value)
+        if format_spec == "time":
+            return spoken_duration(60 * float(value))
+        if format_spec[:1].isalpha():
+            return plural(value, format_spec)
         return str(format(value, format_spec)) if format_spec else number(value)
 
 
@@ -48,6 +55,11 @@ def number(value: float) -> str:
     if math.isfinite(value) and value.is_integer() and abs(value) < 1e6:
         return f"{int(value):,}"
     return f"{value:.4g}"
+
+
+def plural(count: float, word: str) -> str:
+    """Return `1 NaN loss` or `41,163 NaN losses`."""
+    return f"{number(count)} {word}{'' if count == 1 else 'es' if word.endswith(('s', 'ch')) else 's'}"
 
 
 def percent(share: float) -> str:

@@ -8,18 +8,24 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from nanwatch.model.checkpoint import Weights
+from nanwatch.model.checkpoint import Checkpoint, Weights
 from nanwatch.model.diagnosis import Cause, Diagnosis, Observation, Resume, SettingChange
 from nanwatch.model.snapshot import RunView
+from nanwatch.views.health import firing
 from nanwatch.views.page import Line, Page, Role, Span, render
+from nanwatch.views.reasons import alert_text
 from nanwatch.views.words import ASCII, UNICODE, clean, pad, plural
 
 _NARROWEST = 20
 _WIDEST = 100
 """Cells of a line of prose: longer ones are hard to read."""
 _COLUMN = 24
+_MOST_BAD = 3
+"""Checkpoints that are not clean, of which it is told why."""
 _LIKELY: dict[str, Role] = {"certain": "critical", "probable": "warning", "possible": ""}
 _NOT_SHOWN = "?"
+_WELL = "Nothing to diagnose: the log shows nothing wrong."
+_NO_CAUSE = "The log shows no cause for it."
 
 
 def render_diagnosis(
@@ -29,12 +35,14 @@ def render_diagnosis(
     page = Page(max(_NARROWEST, min(width, _WIDEST)), ASCII if ascii_only else UNICODE)
     blocks = [_head(view, page)]
     if not diagnosis.findings and not diagnosis.causes and diagnosis.resume is None:
-        blocks.append(page.prose("Nothing to diagnose: the log shows nothing wrong.", "finished", indent=0))
+        blocks.append(_undiagnosed(view, page))
     blocks += [
         _findings(diagnosis.findings, page), _causes(diagnosis.causes, page), _changes(diagnosis.changes, page),
         _steps(diagnosis.steps, page), _resume(diagnosis.resume, page), _scanned(weights, page),
         _unknown(diagnosis.unknown, page),
     ]  # fmt: skip
+    if diagnosis.findings and not diagnosis.causes and not diagnosis.steps and diagnosis.resume is None:
+        blocks.append(page.prose(_NO_CAUSE, indent=0))
     text = "\n".join(render(lines, page, color) for lines in blocks if lines)
     return text + _command(diagnosis.resume)
 
@@ -46,6 +54,17 @@ def _head(view: RunView, page: Page) -> list[Line]:
     tail = "  ".join(parts)
     name = page.name(clean(run.id), max(8, page.width - cell_len(tail) - 2))
     return [Line([Span(name, "title"), Span(f"  {tail}")])]
+
+
+def _undiagnosed(view: RunView, page: Page) -> list[Line]:
+    """Return that there is nothing to diagnose, and the alerts that hold all the same."""
+    alerts = firing(view)
+    if not alerts:
+        return page.prose(_WELL, "finished", indent=0)
+    lines = [_title("What holds, without a known cause")]
+    for alert in alerts:
+        lines += page.prose(f"{clean(alert.rule)}: {alert_text(view, alert)}", "warning", Span("-", "quiet"))
+    return lines
 
 
 def _title(text: str) -> Line:
@@ -109,16 +128,39 @@ def _steps(steps: Sequence[str], page: Page) -> list[Line]:
 
 
 def _scanned(weights: Weights | None, page: Page) -> list[Line]:
-    """Return what was found in the checkpoints, in one sentence."""
+    """Return what was found in the checkpoints, and what was not looked at."""
     if weights is None:
         return []
     folder = clean(weights.folder)
+    left = "".join(f"; {text}" for text in left_out(weights))
     if weights.problem or not weights.checkpoints:
-        return page.prose(f"Checkpoints: {folder}: {clean(weights.problem) or 'none found'}", "warning", indent=0)
+        problem = clean(weights.problem) or "none found"
+        return page.prose(f"Checkpoints: {folder}: {problem}{left}", "warning", indent=0)
     count = plural(len(weights.checkpoints), "checkpoint")
-    if weights.last_clean is None:
-        return page.prose(f"Checkpoints: none of {count} in {folder} is clean", "critical", indent=0)
-    return page.prose(f"Checkpoints: {count} scanned in {folder}; clean: {clean(weights.last_clean.path)}", indent=0)
+    found = weights.last_clean
+    told = "none of them clean" if found is None else f"clean: {clean(found.path)}"
+    role: Role = "critical" if found is None else ""
+    lines = page.prose(f"Checkpoints: {count} scanned in {folder}; {told}{left}", role, indent=0)
+    bad = [item for item in weights.checkpoints if item.state != "clean"]
+    for item in bad[:_MOST_BAD]:
+        lines += page.prose(f"{clean(item.path)}: {state_words(item)}", "warning")
+    return lines
+
+
+def state_words(item: Checkpoint) -> str:
+    """Return what a checkpoint is, with what is wrong in it."""
+    if item.state == "nonfinite":
+        counts = [f"{count:,} {word}" for count, word in ((item.nan, "NaN"), (item.inf, "inf")) if count]
+        return f"{', '.join(counts)} in {plural(item.bad_tensors, 'tensor')}"
+    return f"{item.state}: {clean(item.problem)}" if item.problem else item.state
+
+
+def left_out(weights: Weights) -> Iterator[str]:
+    """Yield which checkpoints of the folder were not looked at, and why."""
+    if weights.later:
+        yield f"{plural(weights.later, 'checkpoint')} written after the trouble began left out, finite or not"
+    if weights.skipped and weights.last_clean is None:
+        yield f"{weights.skipped:,} older not looked at"
 
 
 def _unknown(unknown: Sequence[str], page: Page) -> list[Line]:
@@ -164,5 +206,6 @@ def diagnosis_json(view: RunView, diagnosis: Diagnosis, weights: Weights | None)
     found["checkpoints"] = None if weights is None else {
         "folder": weights.folder, "scanned": len(weights.checkpoints), "problem": weights.problem or None,
         "last_clean": None if clean_one is None else clean_one.path,
+        "skipped": weights.skipped, "later": weights.later, "since": weights.since,
     }  # fmt: skip
     return found

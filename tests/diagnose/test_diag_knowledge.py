@@ -173,7 +173,7 @@ def test_condition_is_true_false_or_not_known(text: str, holds: bool | None) -> 
 
 def test_weight_decides_how_likely_a_cause_is() -> None:
     """More evidence makes a cause likelier, evidence against it less likely."""
-    base: Facts = {"nan_batches": 20, "precision": "fp16"}
+    base: Facts = {"nan_batches": 20, "precision": "fp16", "trouble_goes_on": True}
     more: Facts = {**base, "scaler_skips": 9, "grad_skips": 9}
     weights = [
         next(item.weight for item in judge({**healthy(), **facts}) if item.entry.id == "half_precision")

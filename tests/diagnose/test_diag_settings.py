@@ -67,6 +67,24 @@ def test_ignored_settings_are_not_taken() -> None:
     assert Settings(run).number("learning_rate") == 0.01
 
 
+def test_yolov5_carries_its_data() -> None:
+    """A new YOLOv5 run without its data would train on another set: data, sizes and device are given again, quoted."""
+    given = {"weights": "", "data": "/d/my set.yaml", "imgsz": "512", "batch_size": "8", "device": "", "lr0": "0.01"}
+    text = command(run_of("yolov5", given), "diverged")
+    words = shlex.split(text)
+    assert words[2:11] == [
+        "--weights", CLEAN.path, "--data", "/d/my set.yaml", "--imgsz", "512", "--batch-size", "8", "--hyp",
+    ]  # fmt: skip
+    smaller = shlex.split(command(run_of("yolov5", given), "out_of_memory"))
+    assert [smaller[n + 1] for n, word in enumerate(smaller) if word == "--batch-size"] == ["4"]
+
+
+def test_cpu_has_no_half_precision() -> None:
+    """`amp=True` on a CPU means nothing: Ultralytics switches it off there."""
+    assert Settings(run_of("ultralytics", {"amp": "True", "device": "cpu"})).precision() == "fp32"
+    assert Settings(run_of("ultralytics", {"amp": "True", "device": "0"})).precision() == "fp16"
+
+
 def test_given_settings_are_taken_without_auto() -> None:
     """With an optimizer of one's own, lr0 and momentum are what they are."""
     settings = Settings(run_of("ultralytics", {"lr0": "0.3", "momentum": "0.5", "optimizer": "SGD"}))

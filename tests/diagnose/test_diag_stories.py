@@ -41,7 +41,7 @@ TOP = {
     "ultralytics/v8n_8.0.200_redirect_startup_crash": "failed_at_start",
     "ultralytics/v8n_8.0.200_redirect_vramjump": "diverged",
     "ultralytics/v8n_8.2.100_nohup_gradguard_buffered": "nan_at_epoch_start_with_memory",
-    "ultralytics/v8n_8.3.100_redirect_gradguard": "nan_at_epoch_start_with_memory",
+    "ultralytics/v8n_8.3.100_redirect_gradguard": "nan_bursts_under_guard",
     "ultralytics/v8n_8.3.100_redirect_oom": "out_of_memory",
     "ultralytics/v8n_8.3.235_tee_nan_recovers": "nan_recovered_by_rollback",
     "ultralytics/v8n_8.4.190_nohup_tee_gradguard": "nan_bursts_under_guard",
@@ -176,7 +176,7 @@ def test_no_scanned_checkpoint_is_clean() -> None:
     assert found.resume is not None
     assert (found.resume.checkpoint, found.resume.is_checked) == (None, False)
     assert "model=PATH " in found.resume.command
-    assert "None of the 1 scanned checkpoints is clean" in found.resume.note
+    assert "The scanned checkpoint is not clean: an older one is needed." in found.resume.note
 
 
 def test_yolo_without_the_optimizer_line_says_what_it_does_not_know() -> None:

@@ -7,8 +7,9 @@ from pathlib import PurePath
 
 from nanwatch.model.checkpoint import Checkpoint, Weights
 from nanwatch.model.diagnosis import Cause, Diagnosis, Observation, Resume
+from nanwatch.views.diagnosis import left_out, state_words
 from nanwatch.views.report.page import Cell, Command, Fact, Facts, Items, Paragraph, Part, Section, Table, Tone
-from nanwatch.views.words import clean, moment, number, plural, size_words
+from nanwatch.views.words import clean, moment, number, size_words
 
 _MOST = 12
 _STATES: dict[str, Tone] = {"clean": "good", "changing": "quiet"}
@@ -34,7 +35,7 @@ def weights_section(weights: Weights | None, now: float) -> Section | None:
     parts: list[Part] = []
     folder = clean(weights.folder)
     if weights.problem:
-        parts.append(Paragraph(f"No checkpoint was looked at in {folder}: {clean(weights.problem)}", "warning"))
+        parts.append(Paragraph(f"No checkpoint was looked at in {folder}: {clean(weights.problem)}.", "warning"))
     elif weights.last_clean is not None:
         name, at = _name(weights.last_clean, folder), _at(weights.last_clean)
         parts.append(Paragraph(f"The last clean checkpoint is {name}{at}.", "good"))
@@ -43,10 +44,12 @@ def weights_section(weights: Weights | None, now: float) -> Section | None:
     shown = weights.checkpoints[:_MOST]
     if shown:
         heads = ("checkpoint", "state", "epoch", "written", "size")
-        left = len(weights.checkpoints) - len(shown) + weights.skipped
-        remark = f"in {folder}" + (f"; {left:,} more not shown or not looked at" if left else "")
+        hidden = len(weights.checkpoints) - len(shown)
+        remark = "; ".join([f"in {folder}", *([f"{hidden:,} more not shown"] if hidden else [])])
         rows = tuple(_checkpoint(item, folder, now) for item in shown)
         parts.append(Table("", heads, rows, frozenset({2, 4}), remark))
+    if left := "; ".join(left_out(weights)):
+        parts.append(Paragraph(f"{left}.", "quiet"))
     return Section("Checkpoints", tuple(parts))
 
 
@@ -96,13 +99,9 @@ def _resume(resume: Resume) -> list[Part]:
 
 
 def _checkpoint(item: Checkpoint, folder: str, now: float) -> tuple[Cell, ...]:
-    state = f"{item.state}: {clean(item.problem)}" if item.problem else item.state
-    if item.state == "nonfinite":
-        counts = [f"{count:,} {word}" for count, word in ((item.nan, "NaN"), (item.inf, "inf")) if count]
-        state = f"{', '.join(counts)} in {plural(item.bad_tensors, 'tensor')}"
     return (
         Cell(_name(item, folder)),
-        Cell(state, _STATES.get(item.state, "critical")),
+        Cell(state_words(item), _STATES.get(item.state, "critical")),
         Cell("-" if item.epoch is None else f"{item.epoch:,}"),
         Cell("-" if item.modified_at is None else moment(item.modified_at, now)),
         Cell(size_words(item.size)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from nanwatch.model.alert import Alert
@@ -12,44 +13,70 @@ from nanwatch.views.curves.figures import Figure, Kind, Source, figures, source_
 from nanwatch.views.curves.series import Axis, Series
 from nanwatch.views.report.alerts import onset_of
 from nanwatch.views.report.page import AlertMark, BadMark, Chart, Charts, Point, Section
-from nanwatch.views.words import clean, number, plural
+from nanwatch.views.words import clean, cut_end, number, plural
 
 _MOST: dict[Kind, int] = {"loss": 6, "validation": 4, "metric": 6, "VRAM": 1, "speed": 1, "lr": 1, "gradient": 1}
 """So many charts of a kind are drawn; the others of it are named."""
+_NAMED = 12
+"""So many figures that are not drawn are named."""
+_LONGEST_NAME = 40
 _COLUMNS = 120
 """NaN are counted in so many columns of a chart."""
 
 
 def charts_section(snapshot: Snapshot) -> Section | None:
-    """Return the plots of a run, or None where none was asked for."""
-    charts = _charts(snapshot) if snapshot.curves else ()
-    return Section("Plots", (Charts(charts),)) if charts else None
+    """Return the plots of a run in a telling order, or None where there is nothing to plot.
 
-
-def _charts(snapshot: Snapshot) -> tuple[Chart, ...]:
-    """Return the charts in a telling order; figures that say nothing are left out."""
+    Without curves, values are by epoch. Figures that say nothing are left out.
+    """
     source = source_of(snapshot)
     if source is None or snapshot.view is None:
-        return ()
-    axis, alerts = source.extent, snapshot.view.alerts
-    marks = tuple(sorted(_alert_marks(alerts, source, axis)))
-    return tuple(chart for figure in _chosen(source) if (chart := _chart(figure, axis, marks)).points or chart.bad)
+        return None
+    chosen, left = _chosen(source)
+    titles = _titles(chosen)
+    axis = source.extent
+    marks = tuple(sorted(_alert_marks(snapshot.view.alerts, source, axis)))
+    found = [_chart(figure, title, axis, marks) for figure, title in zip(chosen, titles, strict=True)]
+    charts = tuple(chart for chart in found if chart.bad or len(chart.points) > chart.is_sparse)
+    return Section("Plots", (Charts(charts, _not_drawn(left)),)) if charts else None
 
 
-def _chosen(source: Source) -> Iterator[Figure]:
-    left = dict(_MOST)
+def _chosen(source: Source) -> tuple[list[Figure], list[Figure]]:
+    """Return the figures to draw, and those for which there is no room."""
+    room, chosen, left = dict(_MOST), list[Figure](), list[Figure]()
     for figure in figures(source):
-        if not figure.is_void and left.get(figure.kind, 0):
-            left[figure.kind] -= 1
-            yield figure
+        if not figure.is_void and figure.kind in room:
+            has_room = room[figure.kind] > 0
+            room[figure.kind] -= has_room
+            (chosen if has_room else left).append(figure)
+    return chosen, left
 
 
-def _chart(figure: Figure, axis: Axis, marks: tuple[AlertMark, ...]) -> Chart:
+def _not_drawn(left: Sequence[Figure]) -> str:
+    """Return the names of the figures for which there was no room."""
+    if not left:
+        return ""
+    names = ", ".join(cut_end(figure.title, _LONGEST_NAME, "...") for figure in left[:_NAMED])
+    more = f" and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
+    return f"Not drawn, for want of room: {names}{more}"
+
+
+def _titles(chosen: Sequence[Figure]) -> list[str]:
+    """Return what the figures are called; of `loss` and `Loss`, which is of a batch and which of an epoch."""
+    known = Counter(figure.title.lower() for figure in chosen)
+    ways = ("each batch", "each epoch")
+    return [
+        figure.title if known[figure.title.lower()] < 2 else f"{figure.title} ({ways[figure.is_by_epoch(False)]})"
+        for figure in chosen
+    ]
+
+
+def _chart(figure: Figure, title: str, axis: Axis, marks: tuple[AlertMark, ...]) -> Chart:
     series = figure.series()
     points = tuple(_points(series, axis))
     bad = tuple(_bad_marks(series, axis))
     return Chart(
-        figure.title, _words(figure, points, series), axis.unit, axis.start, axis.end, points, series.is_sparse,
+        title, _words(points, series), axis.unit, axis.start, axis.end, points, series.is_sparse,
         bad, marks,
     )  # fmt: skip
 
@@ -89,7 +116,7 @@ def _bad_places(series: Series) -> Iterator[tuple[float, int]]:
             yield bucket.start if series.is_sparse else series.middle(bucket), count
 
 
-def _words(figure: Figure, points: Sequence[Point], series: Series) -> str:
+def _words(points: Sequence[Point], series: Series) -> str:
     """Return what the chart shows, for whoever does not see it."""
     values = [(p.value, p.low, p.high) for p in points if p.value is not None]
     parts = []
@@ -99,7 +126,6 @@ def _words(figure: Figure, points: Sequence[Point], series: Series) -> str:
         parts.append(f"last {number(values[-1][0])}, lowest {number(min(lows))}, highest {number(max(highs))}")
     if series.non_finite:
         parts.append(f"{series.non_finite:,} NaN" if values else f"nothing but NaN: {series.non_finite:,}")
-    del figure
     return "; ".join(parts) or plural(0, "value")
 
 

@@ -85,9 +85,11 @@ def written(now: float) -> str:
 
 def _headline(view: RunView) -> str:
     text = sentence(view)
+    if not text.startswith(clean(view.run.primary_metric or "\n")):  # a name stays as it is
+        text = f"{text[:1].upper()}{text[1:]}"
     if view.status == "finished" and not firing(view):
-        return f"Finished. {text[:1].upper()}{text[1:]}." if text else "Finished."
-    return f"{text[:1].upper()}{text[1:]}." if text else "Nothing is wrong, as far as the log tells."
+        return f"Finished. {text}." if text else "Finished."
+    return f"{text}." if text else "Nothing is wrong, as far as the log tells."
 
 
 def _overview(views: Sequence[RunView], names: Sequence[str]) -> Table:

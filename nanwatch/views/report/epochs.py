@@ -136,6 +136,8 @@ class EpochFigure:
         if new == old:
             return Cell("none", "quiet")
         difference = new - old
+        if not math.isfinite(difference):
+            return Cell("")  # from one end of what a number can be to the other
         unit = " G" if self.kind == "VRAM" else ""
         count = f"{difference:+,.0f}" if self.kind in ("NaN", "skips") else _signed(difference, self.kind)
         is_slight = abs(difference) < _SLIGHT * abs(old)

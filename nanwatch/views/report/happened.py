@@ -14,6 +14,9 @@ from nanwatch.views.report.incident import Incident, incident_of, named
 from nanwatch.views.report.page import Cell, Fact, Items, Paragraph, Part, Section, Table, Tone
 from nanwatch.views.words import clean, number, plural
 
+_RECENT = 30
+"""Epochs after which what is over is no sign of what came later."""
+
 
 def happened(view: RunView) -> Section | None:
     """Return what is wrong with the run and how it differs from when it was well; None if nothing is."""
@@ -59,13 +62,17 @@ def _comparison(run: Run, incident: Incident) -> Iterator[Part]:
 
 
 def _signs(view: RunView, incident: Incident) -> Iterator[str]:
-    """Yield what could have been known before the bad epoch."""
+    """Yield what could have been known before the bad epoch: of each rule its first alert, and how many came later."""
     bad = incident.bad.epoch
-    early = [a for a in view.alerts if a.epoch is not None and a.epoch < bad and a.severity != "info"]
-    early = [a for a in early if a.state != "pending"]
+    before = [(a.epoch, a) for a in view.alerts if a.epoch is not None and a.epoch < bad and a.severity != "info"]
+    early = [a for at, a in before if a.state == "firing" or (a.state == "resolved" and at + _RECENT >= bad)]
+    known: dict[str, list[Alert]] = {}
     for alert in sorted(early, key=lambda a: a.epoch or 0):
-        ago = plural(bad - (alert.epoch or 0), "epoch")
-        yield f"Warning sign from epoch {alert.epoch}, {ago} before: {clean(alert.rule)}{_then(view.run, alert)}"
+        known.setdefault(alert.rule, []).append(alert)
+    for rule, (first, *later) in known.items():
+        ago = plural(bad - (first.epoch or 0), "epoch")
+        more = f"; {plural(len(later), 'time')} more up to epoch {later[-1].epoch}" if later else ""
+        yield f"Warning sign from epoch {first.epoch}, {ago} before: {clean(rule)}{_then(view.run, first)}{more}"
 
 
 def _then(run: Run, alert: Alert) -> str:

@@ -116,8 +116,9 @@ class _Painter:
                 yield from _table(part)
             case Command(text):
                 yield f"<pre><code>{escape(text)}</code></pre>"
-            case Charts(charts):
+            case Charts(charts, remark):
                 yield from self._charts(charts)
+                yield from [f'<p class="quiet">{shown(remark)}</p>'] if remark else []
 
     def _charts(self, charts: tuple[Chart, ...]) -> Iterator[str]:
         if not self._has_plots:

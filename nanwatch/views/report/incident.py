@@ -11,21 +11,33 @@ from nanwatch.rules.words import clean_before
 from nanwatch.views.health import RunView, firing
 from nanwatch.views.words import whole_percent
 
+_ENDS = frozenset({"stall", "crash", "oom", "process_gone", "interrupted"})
+"""Rules that tell of the end of a run, and of no figure in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Where a run went wrong: in epoch `bad`; `good` is the last one that did not, `best` that of the best metric."""
+    """Where a run went wrong: in epoch `bad`; `good` is the last one that did not, `best` that of the best metric.
+
+    `is_end` tells that nothing is known to be wrong with that epoch but that the run ended or fell silent in it.
+    """
 
     bad: Epoch
     good: Epoch | None
     best: Epoch | None
     latest: Epoch | None
+    is_end: bool = False
 
     @property
     def shown(self) -> list[tuple[Epoch, str]]:
         """The epochs to put side by side, in order, and what each of them is."""
         clean_one = "last clean" if self.bad.nan_batches or self.bad.grad_skips else "before"
-        words = [(self.best, "best"), (self.good, clean_one), (self.bad, "bad"), (self.latest, "latest")]
+        words = [
+            (self.best, "best"),
+            (self.good, clean_one),
+            (self.bad, "last" if self.is_end else "bad"),
+            (self.latest, "latest"),
+        ]
         found: dict[int, tuple[Epoch, str]] = {}
         for row, word in words:
             if row is not None:
@@ -37,10 +49,12 @@ class Incident:
 def incident_of(view: RunView) -> Incident | None:
     """Return where the run went wrong, or None where no alert names an epoch that is known."""
     run = view.run
-    bad = next((run.table[a.epoch] for a in _gravest(view) if a.epoch is not None and a.epoch in run.table), None)
-    if bad is None:
+    alerts = [a for a in _gravest(view) if a.epoch is not None and a.epoch in run.table]
+    if not alerts or alerts[0].epoch is None:
         return None
-    return Incident(bad, _good(run, bad), _best(run, bad), _latest(run, bad))
+    bad = run.table[alerts[0].epoch]
+    is_end = all(a.rule in _ENDS for a in alerts if a.epoch == bad.epoch) and not bad.nan_batches
+    return Incident(bad, _good(run, bad), _best(run, bad), _latest(run, bad), is_end)
 
 
 def named(run: Run, row: Epoch, word: str) -> str:

@@ -9,7 +9,7 @@ from enum import IntEnum
 from nanwatch.model.alert import Alert
 from nanwatch.model.run import Run
 from nanwatch.model.snapshot import RunView
-from nanwatch.views.block import epoch_of
+from nanwatch.views.block import epoch_of, training_time
 from nanwatch.views.health import firing, health, position
 from nanwatch.views.listing import short_names
 from nanwatch.views.reasons import reason
@@ -81,20 +81,34 @@ def overnight(
 
 
 def _nights(runs: Sequence[RunView], names: dict[int, str], since: float, now: float) -> Iterator[Night]:
-    """Yield what became of the runs of a log; those before its last one only if something tells that it was since."""
-    for view in runs:
+    """Yield what became of the runs of a log; those before its last one only if something tells that it was since.
+
+    A run ended by the time at which the next one began.
+    """
+    ended_by: float | None = None
+    for view in reversed(runs):
         is_last = view is runs[-1]
         silence = view.silence if is_last else None
         grew_at = view.run.logged_at if silence is None else now - silence
-        night = _night(names[id(view)], view, grew_at, since, now)
+        night = _night(names[id(view)], view, grew_at, ended_by, since, now)
         if is_last or night.kind < Kind.WENT_ON:
             yield night
+        ended_by = _began(view.run, ended_by if grew_at is None else grew_at)
 
 
-def _night(name: str, view: RunView, grew_at: float | None, since: float, now: float) -> Night:
+def _began(run: Run, grew_at: float | None) -> float | None:
+    """Return when a run began, reckoned back from its end where the log tells no times."""
+    spent = training_time(run)
+    return run.started_at if run.started_at is not None or grew_at is None or spent is None else grew_at - spent
+
+
+def _night(
+    name: str, view: RunView, grew_at: float | None, ended_by: float | None, since: float, now: float
+) -> Night:  # fmt: skip
     told = [at_its_time(a, grew_at) for a in view.alerts if a.state != "pending"]
     alerts = tuple(a for a in told if _is_since(a, since))
-    is_new = grew_at is not None and grew_at >= since
+    known = ended_by if grew_at is None else grew_at
+    is_new = known is not None and known >= since
     untimed = tuple(a for a in firing(view) if a.started_at is None) if is_new else ()
     kind = _kind(view, alerts, untimed, is_new, since)
     return Night(name, view, kind, _words(view, kind, grew_at, bool(untimed), now), alerts, untimed, grew_at)
@@ -139,7 +153,7 @@ def _words(view: RunView, kind: Kind, grew_at: float | None, is_untimed: bool, n
             text = f"started at {moment(view.run.started_at or 0.0, now)}"
         case _:
             return ""
-    if view.status in ("stalled", "failed", "crashed") and kind is Kind.CRITICAL:
+    if view.status != "running" and kind in (Kind.CRITICAL, Kind.WARNING):
         text += f", {view.status}{at}"
     return f"{text}: {why}" if why else text
 

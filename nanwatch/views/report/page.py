@@ -113,9 +113,13 @@ class Chart(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """Plots, for forms that can draw them: what they show stands in the tables too, but for its course."""
+    """Plots, for forms that can draw them: what they show stands in the tables too, but for its course.
+
+    `remark` names the figures for which there was no room.
+    """
 
     charts: tuple[Chart, ...]
+    remark: str = ""
 
 
 Part = Paragraph | Facts | Items | Table | Command | Charts

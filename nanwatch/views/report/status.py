@@ -87,7 +87,7 @@ def _bad(run: Run) -> Fact | None:
     row = loss_row(run)
     if not run.nan_batches:
         return Fact("NaN", "none")
-    return Fact("NaN", _counted(run, row, row.nan_batches if row is not None else 0, run.nan_batches), "critical")
+    return Fact("NaN", _counted(row, row.nan_batches if row is not None else 0, run.nan_batches), "critical")
 
 
 def _skips(run: Run) -> Fact | None:
@@ -95,14 +95,13 @@ def _skips(run: Run) -> Fact | None:
     if not run.grad_skips:
         return None
     count = row.grad_skips if row is not None else 0
-    return Fact("steps skipped", _counted(run, row, count, run.grad_skips), "warning")
+    return Fact("steps skipped", _counted(row, count, run.grad_skips), "warning")
 
 
-def _counted(run: Run, row: Epoch | None, here: int, total: int) -> str:
+def _counted(row: Epoch | None, here: int, total: int) -> str:
     if row is None or row.epoch < 0:
         return f"{total:,} in the run"
     share = f" ({percent(here / row.batch)} of its batches so far)" if row.batch and here else ""
-    del run
     return f"{here:,} in epoch {row.epoch}{share}, {total:,} in the run"
 
 

@@ -23,7 +23,7 @@ from nanwatch.views.report.content import page_of
 from nanwatch.views.report.epochs import EpochFigure
 from nanwatch.views.report.happened import happened
 from nanwatch.views.report.html import render_html
-from nanwatch.views.report.page import Charts, Paragraph, Report, ReportPage, Section
+from nanwatch.views.report.page import Charts, Paragraph, Report, ReportPage, Section, Table
 from tests.support.logs import cod_story
 
 NOW = 1_763_733_771.0
@@ -126,3 +126,18 @@ def test_checkpoints_that_were_left_out_are_told() -> None:
     assert section.parts[-1] == Paragraph(
         "2 checkpoints written after the trouble began left out, finite or not; 3 older not looked at.", "quiet"
     )
+
+
+def test_silence_does_not_make_an_epoch_bad() -> None:
+    """Where a run only fell silent, its epoch is the last one, not a bad one, and old trouble is no sign of it."""
+    run = Run("x.log", "x.log", epoch=80, epochs=100, batch=5, batches=10)
+    run.table = {
+        n: Epoch(n, batches=10, batch=10, done=n < 80, losses={"loss": 1.0}, metrics={"acc": 0.5}) for n in range(1, 81)
+    }
+    old = Alert("1", "grad_skip", "epoch 4", "warning", "resolved", "skipped", 4, None, None, None, {}, None)
+    stall = Alert("2", "stall", "", "critical", "firing", "silent", 80, 5, None, None, {}, None)
+    section = happened(RunView(run, [old, stall], "stalled", 3600.0))
+    assert section is not None
+    table = next(part for part in section.parts if isinstance(part, Table))
+    assert table.heads[1:3] == ("epoch 79 (before)", "epoch 80 (last)")
+    assert not any(isinstance(part, Paragraph) for part in section.parts)
