@@ -65,6 +65,7 @@ _FALLS = re.compile(
 _CAMEL = re.compile(r"^(Val|Valid|Validation|Eval|Test|Train|val|eval|test|train)(?=[A-Z][a-z])")
 
 
+@lru_cache(maxsize=4096)
 def plain(name: str) -> str:
     """Return *name* in lower case with underscores for blanks and dashes (`ValLoss` too): what is looked up."""
     return re.sub(r"[\s\-]+", "_", _CAMEL.sub(r"\1_", name.strip()).lower())
