@@ -153,10 +153,10 @@ def _scan(first: int, verify: bool, progress: Progress | None, size: int) -> Sca
 
     done = 0
 
-    def scan(path: Path) -> Checkpoint:
+    def scan(path: Path, *, seconds: float = math.inf) -> Checkpoint:
         nonlocal done
         show = None if progress is None else lambda part, _: progress(path.name, done + part, size)
-        found = scan_file(path, first_bad=first, verify=verify, progress=show)
+        found = scan_file(path, first_bad=first, verify=verify, progress=show, seconds=seconds)
         done += found.size
         return found
 

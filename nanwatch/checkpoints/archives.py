@@ -17,6 +17,8 @@ PIECE = 1 << 18
 _MOST_DIRECTORY = 6 << 20
 _TAIL = 65_557
 _END, _END64, _LOCAL = b"PK\5\6", b"PK\6\6", b"PK\3\4"
+_UNPACKED, _MOST_UNPACKED = 1 << 30, 50
+"""Bytes that any archive may unpack to, and how many times its own size a larger one may."""
 _MOST_PACKED = 1100
 """Deflate packs at most 1,032 bytes into one: a member that claims more lies."""
 
@@ -118,5 +120,10 @@ def _check_members(archive: zipfile.ZipFile, size: int) -> None:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
             raise BadFile("unreadable", f"{member.filename[:80]} is packed in a way that is not read")
         most = member.compress_size * (_MOST_PACKED if member.compress_type else 1)
+        if member.filename.lower().endswith("/data.pkl"):
+            raise BadFile("unreadable", "holds a pickle as files of PyTorch do, beside other things: not looked at")
         if member.file_size > most or (not member.compress_type and member.file_size != most):
             raise BadFile("corrupted", f"{member.filename[:80]} claims a size that it cannot have")
+    unpacked = sum(member.file_size for member in members if member.compress_type)
+    if unpacked > max(_UNPACKED, _MOST_UNPACKED * size):
+        raise BadFile("unreadable", "would unpack to far more than any file of weights does")

@@ -241,7 +241,7 @@ def scan_all(
     for item in found[:limit]:
         if done and steady() - began >= seconds:
             break
-        done.append(scan_found(item, scan, first_bad))
+        done.append(scan_found(item, scan, first_bad, lambda: began + seconds - steady()))
         if every or done[-1].state != "clean":
             continue
         if has_optimizer(done[-1]) or patience == 0:

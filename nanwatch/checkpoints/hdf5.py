@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +28,9 @@ For any other one, HDF5 would search the machine for a plugin and load it.
 """
 _LEAST = 96
 """Bytes of the block with which HDF5 begins: what is shorter does not tell its own length."""
+_DEFLATE = 1
+_MOST_BESIDE = 1 << 12
+"""Bytes that filters may add to a chunk, such as a checksum."""
 _MOST_CHUNK = 1 << 24
 _MOST_CHUNKS = 1 << 20
 _PIECE = 1 << 18
@@ -233,6 +237,7 @@ def _chunks(dataset: h5py.Dataset) -> Iterator[bytes]:
     """Yield the numbers of a dataset: every chunk once, or rows of one that is not in chunks."""
     if dataset.chunks is not None:
         for place in dataset.iter_chunks():
+            _check_packed(dataset, tuple(part.start for part in place))
             yield dataset[place].tobytes()
     elif not dataset.shape:
         yield dataset[()].tobytes()
@@ -241,6 +246,25 @@ def _chunks(dataset: h5py.Dataset) -> Iterator[bytes]:
         rows = max(1, _PIECE // max(1, row))
         for start in range(0, dataset.shape[0], rows):
             yield dataset[start : start + rows].tobytes()
+
+
+def _check_packed(dataset: h5py.Dataset, place: tuple[int, ...]) -> None:
+    """Check that a chunk unpacks to no more than it should: HDF5 itself would unpack it to any length."""
+    properties = dataset.id.get_create_plist()
+    filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
+    if _DEFLATE not in filters:
+        return
+    most = count(dataset.chunks) * dataset.dtype.itemsize + _MOST_BESIDE
+    if dataset.id.get_chunk_info_by_coord(place).size > most:
+        raise BadFile("corrupted", f"a chunk of {dataset.name[:80]} is larger packed than unpacked")
+    skipped, raw = dataset.id.read_direct_chunk(place)
+    unpacker = zlib.decompressobj()
+    try:
+        is_whole = skipped or len(unpacker.decompress(raw, most + 1)) <= most
+    except zlib.error:
+        raise BadFile("corrupted", f"a chunk of {dataset.name[:80]} is packed wrongly") from None
+    if not is_whole or filters.count(_DEFLATE) > 1:
+        raise BadFile("corrupted", f"a chunk of {dataset.name[:80]} unpacks to more than it holds")
 
 
 def _add_attributes(contents: Contents, root: h5py.File) -> None:

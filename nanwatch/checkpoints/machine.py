@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
@@ -96,12 +97,16 @@ class Machine:
         value = int(self.fixed(form))
         return value if value >= 0 else nonsense("a negative length")
 
+    def push_text(self, text: str) -> None:
+        """Push text; a single character from far away makes all of it four times as large."""
+        self.push(text, sys.getsizeof(text))
+
     def sized_text(self, form: str) -> None:
         """Push text in UTF-8."""
         size = self.size(form)
         if size > _LONGEST_KEPT:
             return self.push(self.stream.skip(size))
-        return self.push(self.stream.read(size).decode("utf-8", "replace"), 56 + size)
+        return self.push_text(self.stream.read(size).decode("utf-8", "replace"))
 
     def sized_bytes(self, form: str) -> None:
         """Push bytes."""
@@ -115,7 +120,7 @@ class Machine:
         size = self.size(form)
         if size > _LONGEST_KEPT:
             return self.push(self.stream.skip(size))
-        return self.push(self.stream.read(size).decode("latin-1"), 56 + size)
+        return self.push_text(self.stream.read(size).decode("latin-1"))
 
     def sized_int(self, form: str) -> None:
         """Push a long integer."""
@@ -139,7 +144,7 @@ class Machine:
         """Push text that is written as a line: raw, or between quotes."""
         text = self.stream.line("raw-unicode-escape")
         quoted = len(text) >= 2 and text[0] == text[-1] and text[0] in "'\""
-        self.push(text[1:-1] if quoted else text, 64 + 4 * len(text))
+        self.push_text(text[1:-1] if quoted else text)
 
     # -- containers
 
@@ -209,6 +214,8 @@ class Machine:
 
     def remember(self, at: int) -> None:
         """Keep the topmost value under a number."""
+        if at < 0:
+            nonsense("a negative number to keep something under")
         if at == len(self._memo):  # as all picklers count
             self._memo.append(self.top())
         elif at < len(self._memo):
@@ -220,11 +227,17 @@ class Machine:
     def recall(self, at: int) -> None:
         """Push the value that was kept under a number."""
         if 0 <= at < len(self._memo):
-            self.push(self._memo[at], 0)
+            self.again(self._memo[at])
         elif at in self._far:
-            self.push(self._far[at], 0)
+            self.again(self._far[at])
         else:
-            nonsense(f"nothing is kept under {at}")
+            nonsense("nothing is kept under the number that it asks for")
+
+    def again(self, value: object) -> None:
+        """Push what is there already; a name is one more use of that name."""
+        if isinstance(value, Global):
+            self._witness.names(value)
+        self.push(value, 0)
 
     # -- names and calls
 
@@ -234,7 +247,7 @@ class Machine:
             nonsense("a name that is no text")
         what = Global(*_today(module, name))
         self._witness.names(what)
-        self.push(what, 160)
+        self.push(what, 160 + sys.getsizeof(what.module) + sys.getsizeof(what.name))
 
     def ask_stack(self) -> None:
         """Push the name that lies on the stack."""
@@ -249,11 +262,11 @@ class Machine:
         """Push a name that only a registry of the loading program knows: no checkpoint uses it."""
         self.ask("copyreg", f"extension_{self.size(form)}")
 
-    def make(self, what: object, args: object) -> None:
-        """Push what a call would give."""
+    def make(self, what: object, args: object, is_set_up: bool = True) -> None:
+        """Push what a call would give, or a class's own `__new__` where it is not *is_set_up*."""
         if not isinstance(args, tuple | Instance):
             nonsense("a call without arguments")
-        self._witness.calls(what, args)
+        self._witness.calls(what, args, is_set_up)
         self.push(Instance(what, args), 96)
 
     def reduce(self) -> None:
@@ -261,10 +274,15 @@ class Machine:
         args, what = self.pop(), self.pop()
         self.make(what, args)
 
+    def new_object(self) -> None:
+        """Make an object of a class without setting it up, as most objects are pickled."""
+        args, what = self.pop(), self.pop()
+        self.make(what, args, is_set_up=False)
+
     def new_object_ex(self) -> None:
         """Make an object of a class, with keywords."""
         keywords, args, what = self.pop(), self.pop(), self.pop()
-        self.make(what, args)
+        self.make(what, args, is_set_up=False)
         self.push(keywords)
         self.build()
 
@@ -283,7 +301,7 @@ class Machine:
         """Give the second value its state."""
         state, target = self.pop(), self.top()
         if isinstance(target, Instance):
-            target.state = state
+            target.state = state if target.state is None else (target.state, state)
         elif isinstance(target, Global):
             self._witness.changes(target)
 
@@ -291,7 +309,7 @@ class Machine:
         """Push a thing that lies outside; PyTorch's old format puts the classes of modules there, with their source."""
         if isinstance(key, tuple) and key[:1] == ("module",) and len(key) > 1 and isinstance(key[1], Global):
             return self.push(key[1], 0)
-        return self.push(Stored(key), 48)
+        return self.push(Stored(key), 48 + (sys.getsizeof(key) if isinstance(key, str) else 0))
 
 
 def number(kind: type[int] | type[float], text: str) -> int | float:

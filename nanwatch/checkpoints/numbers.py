@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from nanwatch.checkpoints.base import BadFile, Contents, Reader, Storage
@@ -27,6 +29,8 @@ _THREADS = 4
 """Threads that read and look at a large file, at most: one alone waits for memory."""
 _SHARE = 1 << 23
 """Bytes that a thread takes at a time."""
+_AHEAD = 2
+"""Shares for each thread that wait, so that a file of any size takes the same memory."""
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes were looked at, and how many there are."""
@@ -40,14 +44,25 @@ class _Span(NamedTuple):
     size: int
 
 
-class Numbers:
-    """The numbers of one file: which of its views show non-finite ones; all of them, unless it `is_incomplete`."""
+_Shared = list[_Span]
+_Places = list[tuple[Storage, int]]
 
-    def __init__(self, contents: Contents, file: BinaryIO, reader: Reader, progress: Progress | None) -> None:
+
+class Numbers:
+    """The numbers of one file: which of its views show non-finite ones; all of them, unless it `is_incomplete`.
+
+    After *until*, on the clock of `time.monotonic`, it gives up.
+    """
+
+    def __init__(
+        self, contents: Contents, file: BinaryIO, reader: Reader, progress: Progress | None, until: float = math.inf
+    ) -> None:
         self._contents = contents
         self._file = file
         self._reader = reader
         self._progress = progress
+        self._until = until
+        self._is_stopped = False
         self._local = threading.local()
         self._done = 0
         self._total = sum(storage.size for storage in contents.storages.values() if storage.dtype in FORMATS)
@@ -80,20 +95,37 @@ class Numbers:
     def _bad_places(self, storages: list[Storage]) -> Iterator[tuple[Storage, int]]:
         """Yield where in *storages* the pieces with non-finite numbers begin; threads share out what is large."""
         threads = min(_THREADS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
-        shares = list(_shares(storages))
-        with ExitStack() as stack:
-            look = map if threads == 1 or len(shares) == 1 else stack.enter_context(ThreadPoolExecutor(threads)).map
-            for share, found in zip(shares, look(self._looked, shares), strict=True):
-                self._tell(sum(span.size for span in share))
-                yield from found
+        is_small = sum(storage.size for storage in storages) <= _SHARE
+        shares = _shares(storages)
+        looked = ((share, self._looked(share)) for share in shares)
+        for share, found in looked if threads == 1 or is_small else self._by_threads(shares, threads):
+            self._tell(sum(span.size for span in share))
+            yield from found
 
-    def _looked(self, share: list[_Span]) -> list[tuple[Storage, int]]:
+    def _by_threads(self, shares: Iterator[_Shared], threads: int) -> Iterator[tuple[_Shared, _Places]]:
+        """Yield what was found in each share, in their order; whoever ends it early does not wait for the threads."""
+        pending: deque[tuple[_Shared, Future[_Places]]] = deque()
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                for share in shares:
+                    pending.append((share, pool.submit(self._looked, share)))
+                    if len(pending) > _AHEAD * threads:
+                        yield pending[0][0], pending.popleft()[1].result()
+                while pending:
+                    yield pending[0][0], pending.popleft()[1].result()
+            finally:
+                self._is_stopped = True
+                for _, future in pending:
+                    future.cancel()
+
+    def _looked(self, share: _Shared) -> _Places:
         """Return where in *share* the pieces begin that have non-finite numbers in them."""
         return [
             (storage, place)
             for storage, at, size in share
             for place in range(at, at + size, CHUNK)
-            if self._detector(storage).hits(self._read(storage, place, min(CHUNK, at + size - place)))
+            if not self._is_stopped
+            and self._detector(storage).hits(self._read(storage, place, min(CHUNK, at + size - place)))
         ]
 
     def _bad_of_packed(self, storage: Storage) -> list[int]:
@@ -117,6 +149,7 @@ class Numbers:
         if storage.member is None:
             places = range(0, storage.size, CHUNK) if wanted is None else sorted(wanted)
             for at in places:
+                self._check_time()
                 yield at, self._read(storage, at, min(CHUNK, storage.size - at))
             return
         with self._reader.unpacked(self._file, storage) as pieces:
@@ -145,14 +178,19 @@ class Numbers:
         return room
 
     def _tell(self, size: int) -> None:
+        self._check_time()
         self._done += size
         if self._progress:
             self._progress(min(self._done, self._total), self._total)
 
+    def _check_time(self) -> None:
+        if time.monotonic() > self._until:
+            raise BadFile("unreadable", "not looked at to its end: there was no time")
 
-def _shares(storages: Iterable[Storage]) -> Iterator[list[_Span]]:
+
+def _shares(storages: Iterable[Storage]) -> Iterator[_Shared]:
     """Yield *storages* in their order, in stretches that together are what one thread takes at a time."""
-    share: list[_Span] = []
+    share: _Shared = []
     room = _SHARE
     for storage in storages:
         for at in range(0, storage.size, _SHARE):

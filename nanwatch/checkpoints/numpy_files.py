@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import zipfile
 from collections.abc import Iterator
@@ -12,12 +13,15 @@ from typing import IO, BinaryIO, NamedTuple
 
 from nanwatch.checkpoints.archives import broken_members, guarded, offset_of, opened, pieces
 from nanwatch.checkpoints.base import BadFile, Contents, Storage
+from nanwatch.checkpoints.disguise import tried_as_pickle
 from nanwatch.checkpoints.layout import check_inside, count, whole
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 10_000
 """Bytes of an array's header: NumPy's own limit, since a longer one may overwhelm Python's parser."""
 _MOST_FACTS = 1000
+_MOST_PICKLE = 16 << 20
+_PICKLED = "holds pickled Python objects: not looked at"
 
 _TYPES = {
     "f2": "float16", "f4": "float32", "f8": "float64", "c8": "complex64", "c16": "complex128",
@@ -71,9 +75,13 @@ class NumpyReader:
             raise BadFile("corrupted", "is no NumPy file: it does not begin as one")
         file.seek(0)
         array = _header(file, "truncated")
+        contents = Contents("NumPy")
+        if array.doubt == _PICKLED:
+            contents.hostile += tried_as_pickle(file, array.length, size - array.length)
+            if contents.hostile:
+                return contents
         if array.size > size - array.length:
             raise BadFile("truncated", f"ends {array.size - size + array.length:,} bytes early: half-written or cut")
-        contents = Contents("NumPy")
         if array.doubt:
             raise BadFile("unreadable", array.doubt)
         if array.size < size - array.length:
@@ -110,7 +118,7 @@ def _archive(file: BinaryIO, archive: zipfile.ZipFile) -> Contents:
                 _add_member(contents, file, archive, member)
             elif not member.filename.endswith("/"):
                 contents.remarks.append(f"{member.filename[:80]} is no array: not looked at")
-    if not contents.storages:
+    if not contents.storages and not contents.hostile:
         raise BadFile("unreadable", contents.remarks[0] if contents.remarks else "is an archive without arrays")
     return contents
 
@@ -119,6 +127,9 @@ def _add_member(contents: Contents, file: BinaryIO, archive: zipfile.ZipFile, me
     name = member.filename.removesuffix(".npy")
     with archive.open(member) as inside:
         array = _header(inside, "corrupted")
+        if array.doubt == _PICKLED:
+            raw = inside.read(_MOST_PICKLE)
+            contents.hostile += tried_as_pickle(io.BytesIO(raw), 0, len(raw))
         if array.doubt:
             contents.remarks.append(f"{name[:80]} {array.doubt}")
             return
@@ -187,7 +198,7 @@ def _typed(descr: object, length: int, shape: tuple[int, ...], fortran: bool) ->
     big = isinstance(descr, str) and descr.startswith(">")
     found = _PLAIN.fullmatch(descr) if isinstance(descr, str) else None
     if isinstance(descr, str) and descr.lstrip("<>|=").startswith("O"):
-        return _Array(length, "", 0, shape, fortran, False, "holds pickled Python objects: not looked at")
+        return _Array(length, "", 0, shape, fortran, False, _PICKLED)
     if found is None or (found[1] and found[1] not in _TYPES) or found[2] == "V":
         what = "fields" if isinstance(descr, list) else f"type {str(descr)[:20]}"
         return _Array(length, "", 0, shape, fortran, False, f"has {what}: not looked at")

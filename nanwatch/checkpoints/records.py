@@ -49,8 +49,10 @@ class Witness(Protocol):
     def names(self, what: Global) -> None:
         """The pickle asks for a name."""
 
-    def calls(self, what: object, args: object) -> None:
-        """It would call *what* (a `Global`, or something that it has built)."""
+    def calls(self, what: object, args: object, is_set_up: bool) -> None:
+        """It would call *what* (a `Global`, or something that it has built); a class only makes a bare object unless
+        it *is_set_up*.
+        """
 
     def changes(self, what: object) -> None:
         """It would set attributes of a name that it asked for."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 from nanwatch.checkpoints.base import BadFile, Contents, Storage
+from nanwatch.checkpoints.disguise import tried_as_pickle
 from nanwatch.checkpoints.layout import MOST_TENSORS, count, whole
 
 _MOST_HEADER = 8 << 20
@@ -65,6 +66,7 @@ class SafetensorsReader:
         _check_cover(entries, size - start)
         for entry in entries:
             _add(contents, entry, start)
+        contents.hostile += tried_as_pickle(file, 0, size)
         return contents
 
     @contextmanager

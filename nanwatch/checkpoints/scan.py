@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 import struct
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from nanwatch.checkpoints.base import BadFile, Contents, Reader, Readers, Tensor
+from nanwatch.checkpoints.disguise import is_tar
 from nanwatch.checkpoints.nonfinite import FORMATS
 from nanwatch.checkpoints.numbers import Numbers, Progress
 from nanwatch.checkpoints.parts import EMA, MODEL, OPTIMIZER, Parting, facts_of, is_weights, nan_facts
@@ -51,14 +53,15 @@ def scan_file(
     verify: bool = False,
     readers: Readers | None = None,
     progress: Progress | None = None,
+    seconds: float = math.inf,
 ) -> Checkpoint:
     """Return what the file *path* holds, with its *first_bad* bad tensors; whatever is in it, it is never an exception.
 
     With *verify* the checksums of the numbers are checked, too, where the format keeps any. A file that is rewritten
-    meanwhile is read once more.
+    meanwhile is read once more. Where looking takes longer than *seconds*, it is given up.
     """
-    begun = time.perf_counter()
-    scan = _Scan(path, first_bad, verify, default_readers() if readers is None else readers, progress)
+    begun, until = time.perf_counter(), time.monotonic() + seconds
+    scan = _Scan(path, first_bad, verify, default_readers() if readers is None else readers, progress, until)
     found = scan.once()
     if found.state == "changing":
         found = scan.once()
@@ -68,7 +71,10 @@ def scan_file(
 class _Scan:
     """Looks at one file."""
 
-    def __init__(self, path: Path, first_bad: int, verify: bool, readers: Readers, progress: Progress | None) -> None:
+    def __init__(
+        self, path: Path, first_bad: int, verify: bool, readers: Readers, progress: Progress | None, until: float
+    ) -> None:
+        self._until = until
         self._path = path
         self._first_bad = first_bad
         self._verify = verify
@@ -122,7 +128,7 @@ class _Scan:
             raise BadFile("corrupted", f"the checksum of {broken[0]} is wrong")
         parting = Parting((tensor.name for tensor in contents.tensors), contents.facts)
         _move_scalars(contents, file, parting)
-        numbers = Numbers(contents, file, reader, self._progress)
+        numbers = Numbers(contents, file, reader, self._progress, self._until)
         numbers.look()
         return self._described(contents, numbers, parting, status)
 
@@ -132,6 +138,8 @@ class _Scan:
             raise BadFile("truncated", "is empty")
         if not head.strip(b"\0"):
             raise BadFile("truncated", "half-written: it begins with zeros")
+        if is_tar(head):
+            raise BadFile("unreadable", "is a tar archive: not looked at")
         name = self._path.name.lower()
         reader = next((reader for reader in self._readers if reader.matches(head, name)), None)
         if reader is None:

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from nanwatch.checkpoints.found import Found
 from nanwatch.model.checkpoint import BadTensor, Checkpoint, CheckpointState, Part
 
 _T = TypeVar("_T")
-Scan = Callable[[Path], Checkpoint]
-"""What looks through one file."""
+
+
+class Scan(Protocol):
+    """What looks through one file."""
+
+    def __call__(self, path: Path, *, seconds: float = math.inf) -> Checkpoint:
+        """Return what *path* holds, or that there was no time to see it in *seconds*."""
+
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.(?:safetensors|bin|pt|pth))")
 _INDEX = re.compile(r".+\.(?:safetensors|bin)\.index\.json")
 _MOST_INDEX = 16 << 20
 _MOST_STATE = 32 << 20
+_MOST_VALUES = 400_000
+"""In such a file: each may cost a hundred bytes of memory."""
+_LARGEST = 1 << 53
 _NAMED_MISSING = 3
 _SEVERITY: tuple[CheckpointState, ...] = (
     "hostile", "nonfinite", "changing", "corrupted", "truncated", "unreadable", "clean",
@@ -57,9 +68,8 @@ def sets_in(folder: Path, names: Iterable[str]) -> list[ShardSet]:
     for name in sorted(there - taken):
         if match := _SHARD.fullmatch(name):
             numbered[match[1], match[3], match[4]].append(name)
-    for (stem, total, suffix), files in numbered.items():
-        wanted = [f"{stem}-{number:05}-of-{total}{suffix}" for number in range(1, int(total) + 1)]
-        found.append(ShardSet(files[0], tuple(files), _missing(wanted, there)))
+    for (stem, total, _), files in numbered.items():
+        found.append(ShardSet(files[0], tuple(files), _unnumbered(stem, int(total), files)))
     return found
 
 
@@ -80,7 +90,11 @@ def _json_object(path: Path, most: int) -> dict[str, object]:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode) or status.st_size > most:
             return {}
-        found = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            raw = file.read(most)
+        head, history, _ = raw.partition(b'"log_history"')  # it grows with the run, and stands behind what is wanted
+        raw = head + b'"log_history":0}' if history else raw
+        found = json.loads(raw) if raw.count(b",") + raw.count(b"[") < _MOST_VALUES else {}
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -92,24 +106,36 @@ def _missing(wanted: list[str], there: set[str]) -> tuple[str, ...]:
     for name in lost[:_NAMED_MISSING]:
         match = _SHARD.fullmatch(name)
         words.append(f"shard {int(match[2])} of {int(match[3])} is missing" if match else f"{name} is missing")
-    if len(lost) > _NAMED_MISSING:
-        words.append(f"{len(lost) - _NAMED_MISSING:,} more are missing")
-    return tuple(words)
+    return (*words, *_more_missing(len(lost)))
+
+
+def _unnumbered(stem: str, total: int, files: list[str]) -> tuple[str, ...]:
+    """Say which of *total* numbered shards are not among *files*; a name may claim a great many."""
+    there = {int(name.removeprefix(stem)[1:6]) for name in files}
+    lost = islice((number for number in range(1, total + 1) if number not in there), _NAMED_MISSING)
+    words = [f"shard {number} of {total} is missing" for number in lost]
+    return (*words, *_more_missing(total - sum(1 <= number <= total for number in there)))
+
+
+def _more_missing(lost: int) -> tuple[str, ...]:
+    return (f"{lost - _NAMED_MISSING:,} more are missing",) if lost > _NAMED_MISSING else ()
 
 
 # -- one result of several
 
 
-def scan_found(found: Found, scan: Scan, first_bad: int) -> Checkpoint:
-    """Return what a checkpoint holds, of whatever files it consists."""
-    results = [_with_role(file, _scan_regular(file, scan), len(found.files)) for file in found.files]
+def scan_found(
+    found: Found, scan: Scan, first_bad: int, seconds_left: Callable[[], float] = lambda: math.inf
+) -> Checkpoint:
+    """Return what a checkpoint holds, of whatever files it consists, as far as can be seen in the time that is left."""
+    results = [_with_role(file, _scan_regular(file, scan, seconds_left()), len(found.files)) for file in found.files]
     if len(results) == 1 and not found.missing and found.path == found.files[0]:
         return results[0]
     whole = _merged(found, results, first_bad)
     return _with_trainer_state(whole, found.path if found.path.is_dir() else found.path.parent)
 
 
-def _scan_regular(path: Path, scan: Scan) -> Checkpoint:
+def _scan_regular(path: Path, scan: Scan, seconds: float) -> Checkpoint:
     """Scan a file that is one: to open a pipe or a device may wait for ever."""
     try:
         status = path.stat()
@@ -117,7 +143,7 @@ def _scan_regular(path: Path, scan: Scan) -> Checkpoint:
         return Checkpoint(str(path), "unreadable", problem=(error.strerror or "cannot be read").lower())
     if not stat.S_ISREG(status.st_mode):
         return Checkpoint(str(path), "unreadable", problem="is no regular file")
-    return scan(path)
+    return scan(path, seconds=max(0.0, seconds))
 
 
 def _with_role(file: Path, result: Checkpoint, files: int) -> Checkpoint:
@@ -172,10 +198,10 @@ def _with_trainer_state(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
     """Return *checkpoint* with what the Hugging Face Trainer notes beside it."""
     state = _json_object(folder / "trainer_state.json", _MOST_STATE)
     epoch, step, best = (state.get(name) for name in ("epoch", "global_step", "best_metric"))
-    if checkpoint.step is None and type(step) is int:
+    if checkpoint.step is None and type(step) is int and 0 <= step < _LARGEST:
         checkpoint = replace(checkpoint, step=step)
-    if checkpoint.epoch is None and isinstance(epoch, int | float) and abs(epoch) < 1e9:
+    if checkpoint.epoch is None and isinstance(epoch, int | float) and 0 <= epoch < 1e9:
         checkpoint = replace(checkpoint, epoch=int(epoch))
-    if checkpoint.best is None and isinstance(best, int | float):
+    if checkpoint.best is None and isinstance(best, int | float) and abs(best) < _LARGEST:
         checkpoint = replace(checkpoint, best=("best_metric", float(best)))
     return checkpoint

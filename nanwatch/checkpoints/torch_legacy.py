@@ -43,7 +43,7 @@ class TorchLegacyReader:
                 raise BadFile("unreadable", "is no file of weights of a known format") from None
             if not suspicion.hostile:
                 raise
-            if all(_NESTED in said for said in suspicion.hostile):
+            if all(said.removeprefix("would run ").startswith(f"{_NESTED}(") for said in suspicion.hostile):
                 raise BadFile("unreadable", "is a Python pickle of tensors, not a file of PyTorch") from None
             contents.remarks.append(error.problem)
         suspicion.report(contents)
@@ -95,7 +95,7 @@ def _offsets(file: BinaryIO, size: int, at: int, keys: list[object], objects: Ob
         if len(count) < _COUNT or at + _COUNT + need.size > size:
             missing = at + _COUNT + need.size - size
             raise BadFile("truncated", f"half-written or cut: a storage lacks its last {missing:,} bytes")
-        if int.from_bytes(count, "big" if order == "big" else "little") * SIZES[need.dtype] != need.size:
+        if int.from_bytes(count, "big" if order == "big" else "little") * need.width != need.size:
             raise BadFile("corrupted", "a storage is not as long as its tensors need")
         offsets[need.key] = at + _COUNT
         at += _COUNT + need.size

@@ -17,6 +17,8 @@ _LONGEST_FACT = 200
 _MOST_FACTS = 2000
 _MOST_TENSORS = 40_000
 _MOST_DIMENSIONS = 64
+_MOST_DIMENSIONS_IN_ALL = 8 * _MOST_TENSORS
+"""Each costs some memory, and tensors of weights have few."""
 _MODULE_STATE = {"_parameters", "_buffers", "_modules"}
 
 _TYPES = {
@@ -32,11 +34,15 @@ _COMPRESSED = ("compressed_indices", "plain_indices", "values", "size")
 
 @dataclass(slots=True)
 class Need:
-    """A storage that tensors are views of: the key that the file gives it, its type, and its size in bytes."""
+    """A storage that tensors are views of: the key that the file gives it, its type, and its size in bytes.
+
+    `width` is the bytes of what the file counts it in, which need not be elements.
+    """
 
     key: str
     dtype: str
     size: int
+    width: int = 1
 
 
 @dataclass(slots=True)
@@ -70,6 +76,8 @@ class _Walk:
         self.found = Objects()
         self._folder = folder
         self._seen: set[int] = set()
+        self._inner: list[Instance] = []  # kept, as `_seen` knows objects by where they are
+        self._dimensions = 0
 
     def all_of(self, root: object) -> None:
         """Visit *root* and all that it holds."""
@@ -111,8 +119,8 @@ class _Walk:
         made_by = str(value.made_by) if isinstance(value.made_by, Global) else ""
         args = value.args if isinstance(value.args, tuple) else ()
         if made_by.endswith("._rebuild_from_type_v2") and len(args) == 4 and isinstance(args[0], Global):
-            inner = self._instance(name, Instance(args[0], args[2]))
-            return chain(inner or (), [(name, args[3])])
+            self._inner.append(Instance(args[0], args[2]))
+            return iter([(name, self._inner[-1]), (name, args[3])])
         if made_by.startswith("torch._utils._rebuild_"):
             return self._rebuilt(name, made_by.rpartition("_rebuild_")[2], args)
         if made_by.endswith(".multiarray.scalar"):
@@ -127,7 +135,7 @@ class _Walk:
         """Take note of a tensor; return the tensors that it is made of."""
         if kind in ("tensor", "tensor_v2", "qtensor"):
             self._tensor(name, args, "")
-            return None
+            return _items(name, args[4:])  # what a quantized one is scaled by
         if kind == "tensor_v3":
             dtype = args[6] if len(args) > 6 else None
             self._tensor(name, args, dtype.name if isinstance(dtype, Global) else "")
@@ -137,7 +145,7 @@ class _Walk:
             is_plain = isinstance(layout, tuple) and layout[:1] == ("torch.sparse_coo",)
             labels = _PLAIN if is_plain else _COMPRESSED
             return ((f"{name}.{label}", part) for label, part in zip(labels, args[1], strict=False) if label != "size")
-        return iter([(name, part) for part in args[:1]])
+        return chain([(name, part) for part in args[:1]], _items(name, args[1:]))
 
     def _tensor(self, name: str, args: tuple[object, ...], dtype: str) -> None:
         stored = args[0] if args else None
@@ -148,6 +156,9 @@ class _Walk:
         if len(self.found.tensors) >= _MOST_TENSORS:
             raise BadFile("unreadable", f"it holds more than {_MOST_TENSORS:,} tensors")
         begin = _lengths((start,))[0] + offset
+        self._dimensions += len(shape) if isinstance(shape, tuple | list) else 1
+        if self._dimensions > _MOST_DIMENSIONS_IN_ALL:
+            raise BadFile("unreadable", "its tensors have more dimensions than those of any checkpoint")
         tensor = Tensor(name or "tensor", key, _lengths(shape), _lengths(strides), begin)
         if len(tensor.shape) != len(tensor.strides):
             raise BadFile("corrupted", f"{_shown(name)} has a shape that does not match its strides")
@@ -167,12 +178,13 @@ class _Walk:
             raise BadFile("corrupted", "a storage in its pickle is described in no known way")
         own = _dtype(kind)
         dtype = _SHORT.get(dtype, dtype) or own
-        if dtype not in SIZES:
+        if dtype not in SIZES or (own or dtype) not in SIZES:
             raise BadFile("unreadable", f"holds tensors of type {_shown(dtype or kind.name)}, which is not known")
         key = self._folder + key
         name = key if self.found.needs.get(key, Need(key, dtype, 0)).dtype == dtype else f"{key} as {dtype}"
-        size = _lengths((count,))[0] * SIZES[own or dtype]
-        if self.found.needs.setdefault(name, Need(key, dtype, size)).size != size:
+        width = SIZES[own or dtype]
+        size = _lengths((count,))[0] * width
+        if self.found.needs.setdefault(name, Need(key, dtype, size, width)).size != size:
             raise BadFile("corrupted", "a storage in its pickle has two sizes")
         is_view = isinstance(view, tuple) and len(view) == 3
         return name, _lengths(view[1:2])[0] if isinstance(view, tuple) and is_view else 0

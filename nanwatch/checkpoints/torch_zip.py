@@ -66,23 +66,20 @@ class _Archive:
         self._members = read_directory(file, size)
         # the folder of the first member, and names without regard to case: so does PyTorch
         self._root = next(iter(self._members), "").partition("/")[0] + "/"
-        wanted = (self._root + "data.pkl").lower()
-        found = [name for name in self._members if name.lower() == wanted]
-        if len(found) > 1:
-            raise BadFile("corrupted", "its zip directory names a member twice")
+        self._names = {name.lower(): name for name in self._members}
         if not self.has("data.pkl"):
             raise BadFile("unreadable", "is a zip archive without data.pkl: no file of PyTorch")
 
     def has(self, record: str) -> bool:
         """Tell whether there is such a record."""
-        return self._root + record in self._members
+        return (self._root + record).lower() in self._names
 
     def find(self, record: str) -> tuple[str, Member, int]:
         """Return a record's full name, its entry, and where its bytes begin."""
-        name = self._root + record
-        member = self._members.get(name)
-        if member is None:
+        name = self._names.get((self._root + record).lower())
+        if name is None:
             raise BadFile("corrupted", f"its record {record[:80]} is missing")
+        member = self._members[name]
         return name, member, data_offset(self._file, name, member)
 
     def small(self, record: str) -> bytes:

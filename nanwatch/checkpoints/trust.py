@@ -10,7 +10,12 @@ Verdict = Literal["known", "inert", "foreign", "dangerous"]
 `dangerous`: no checkpoint needs it, or what it does when loaded is written in the file.
 """
 
-_BUILTINS = "bool bytearray bytes complex dict float frozenset int list object range set slice str tuple type Ellipsis"
+_BUILTINS = (
+    "bool bytearray bytes complex dict float frozenset int list object range set slice str tuple type Ellipsis "
+    "NotImplemented abs max min sum len round BaseException Exception ArithmeticError AssertionError AttributeError "
+    "EOFError IndexError KeyError KeyboardInterrupt LookupError NotImplementedError OSError OverflowError "
+    "RuntimeError StopIteration TypeError ValueError ZeroDivisionError"
+)
 _NUMPY_SCALARS = (
     "bool bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 intc intp uintc longlong ulonglong float16 float32 "
     "float64 longdouble float128 complex64 complex128 str_ bytes_ datetime64 timedelta64 dtype ndarray generic number"
@@ -30,6 +35,9 @@ _TORCH = (
     "float8_e8m0fnu float4_e2m1fn_x2"
 )
 
+_MEMORY_FORMATS = " torch.contiguous_format torch.channels_last torch.channels_last_3d torch.preserve_format"
+_OPERATORS = "or_ itemgetter add sub mul truediv lt le eq ne ge gt neg"
+
 # What PyTorch's weights_only, picklescan and fickling let pass, and what plain Python pickles as data.
 _KNOWN = {
     "builtins": _BUILTINS,
@@ -38,7 +46,7 @@ _KNOWN = {
     "_codecs": "encode",
     "functools": "partial",
     "argparse": "Namespace",
-    "types": "SimpleNamespace NoneType MappingProxyType",
+    "types": "GenericAlias SimpleNamespace NoneType MappingProxyType",
     "datetime": "datetime date time timedelta timezone",
     "zoneinfo": "ZoneInfo ZoneInfo._unpickle",
     "decimal": "Decimal",
@@ -64,7 +72,14 @@ _KNOWN = {
     "numpy.random._pickle": "__randomstate_ctor __generator_ctor __bit_generator_ctor",
     "numpy.ma.core": "_mareconstruct MaskedArray",
     "torch": _TORCH,
-    "torch._utils": _REBUILT,
+    # PyTorch pickles its memory formats by names that reach through a module
+    "torch._utils": _REBUILT + _MEMORY_FORMATS,
+    "torch._C": "_VariableFunctionsClass",
+    "torch._dynamo.decorators": "_DimRange",
+    "operator": _OPERATORS,
+    "_operator": _OPERATORS,
+    "http": "HTTPStatus",
+    "numpy.random.bit_generator": "__pyx_unpickle_SeedSequence SeedSequence",
     "torch._tensor": "_rebuild_from_type_v2 _rebuild_from_type Tensor",
     "torch.nn.parameter": "Parameter Buffer UninitializedParameter UninitializedBuffer",
     "torch.nn": "Parameter Buffer",
@@ -76,18 +91,20 @@ _KNOWN = {
 _NAMES = {module: frozenset(names.split()) for module, names in _KNOWN.items()}
 
 # Classes whose objects hold weights or settings. A class, not a function: its name begins with a capital letter.
-_CLASSES_OF = (
+_CLASSES_OF = frozenset((
     "torch.nn", "torch.optim", "torch.ao", "torch.distributed.tensor", "torch.distributed._tensor",
     "torch.distributed.fsdp", "torch.distributed._shard", "torch.amp", "torch.cuda.amp", "torch.sparse",
     "torch.quantization", "torch.distributions", "torch.nested", "torch.masked", "torch.autograd.grad_mode",
     "torch.utils.data", "torch.utils.hooks", "torchvision.models", "torchvision.ops", "torchvision.transforms",
     "ultralytics", "models", "utils", "timm", "omegaconf", "transformers", "lightning", "pytorch_lightning",
     "lightning_fabric", "lightning_utilities", "accelerate", "diffusers", "peft", "numpy.dtypes", "numpy.random",
-)  # fmt: skip
-_FUNCTIONS_OF = ("torch.nn.functional", "torch._C._nn", "torch.nn.init", "torch.utils.data", "math")
+    "collections.abc", "numbers", "ipaddress", "statistics",
+))  # fmt: skip
+_FUNCTIONS_OF = frozenset(("torch.nn.functional", "torch._C._nn", "torch.nn.init", "torch.utils.data", "math"))
 
-# They load, compile or run what the file tells them to. Whole modules, or single names in them.
-_DANGEROUS = (
+# They load, compile or run what the file tells them to. Whole modules, or single names in them; among them those of
+# Python that are no part of the version that looks.
+_DANGEROUS = frozenset((
     "torch.load", "torch.serialization.load", "torch.storage._load_from_bytes", "torch.hub", "torch.jit",
     "torch.package", "torch.utils", "torch.fx", "torch.testing", "torch.multiprocessing", "torch._inductor",
     "torch._dynamo", "torch._C", "torch.ops", "torch.classes", "torch.library", "torch.compile", "torch.onnx",
@@ -101,8 +118,42 @@ _DANGEROUS = (
     "numba", "psutil", "docker", "sympy.parsing", "sympy.sympify", "simpleeval", "numexpr", "asteval", "execnet",
     "commands", "popen2", "httplib", "urllib2", "os2", "nt", "ce", "_winapi", "_winreg", "asyncore", "smtpd",
     "telnetlib", "cgi", "pipes", "crypt", "nis", "ossaudiodev", "nanwatch", "ultralytics.utils.checks",
-    "ultralytics.utils.downloads", "transformers.dynamic_module_utils", "accelerate.commands", "omegaconf.OmegaConf",
-)  # fmt: skip
+    "ultralytics.utils.downloads", "ultralytics.hub", "transformers.dynamic_module_utils", "accelerate.commands",
+    "omegaconf.OmegaConf", "jinja2", "werkzeug", "huggingface_hub", "fsspec", "git", "gitdb", "wandb", "mlflow",
+    "pkg_resources", "hydra", "torchvision.datasets", "torchvision.io", "torchaudio", "gdown", "wget", "boto3",
+    "botocore", "s3fs", "gcsfs", "cloudpathlib", "ray", "dask", "celery", "fire", "click", "invoke", "plumbum",
+    "django", "flask", "nltk", "tqdm.contrib", "diffusers.utils.dynamic_modules_utils", "accelerate.utils",
+    "accelerate.launchers", "pytorch_lightning.cli", "lightning.pytorch.cli", "lightning.fabric.cli", "bottle",
+    "tornado", "twisted", "gevent", "eventlet", "xmlrpclib", "_pyrepl", "mailcap", "imghdr", "sndhdr", "uu",
+    "xdrlib", "nntplib", "msilib", "asynchat", "binhex", "cgitb", "spwd", "aifc", "sunau", "audioop",
+    "dummy_threading", "macpath", "_bootsubprocess", "_aix_support", "_osx_support", "_android_support",
+    "_apple_support", "_ios_support", "_colorize", "_interpreters", "_interpchannels", "_interpqueues",
+    "_testcapi", "_testinternalcapi", "_testlimitedcapi", "annotationlib", "_ctypes_test", "sitecustomize",
+    "usercustomize",
+))  # fmt: skip
+_DANGEROUS_FUNCTIONS_OF = frozenset(
+    ("test", "tests", "parser", "formatter", "symbol", "chunk", "compression", "profiling")
+)
+"""Modules of some Python whose names people give to modules of their own, too: a class there is theirs."""
+_DEEPEST = 4
+"""Parts of the longest of these names."""
+_LOADERS = frozenset(
+    (
+        "YOLO",
+        "YOLOE",
+        "YOLOWorld",
+        "RTDETR",
+        "SAM",
+        "FastSAM",
+        "NAS",
+        "AutoBackend",
+        "DetectMultiBackend",
+        "LightningCLI",
+        "Pipeline",
+        "Model",
+    )
+)
+"""Classes of `_CLASSES_OF` that load a file, or fetch and load one, when they are set up."""
 
 
 def judge(module: str, name: str) -> Verdict:
@@ -119,7 +170,14 @@ def judge(module: str, name: str) -> Verdict:
         return "inert"
     if _within(full, _DANGEROUS) or root == "numpy" or (root in sys.stdlib_module_names and root != "__main__"):
         return "dangerous"
+    if _within(module, _DANGEROUS_FUNCTIONS_OF) and not _is_class(name):
+        return "dangerous"
     return "inert" if root == "torch" else "foreign"
+
+
+def is_loader(module: str, name: str) -> bool:
+    """Tell whether setting up an object of this class loads what it is given: another file, perhaps a hostile one."""
+    return _within(module, _CLASSES_OF) and name.rpartition(".")[2] in _LOADERS
 
 
 def _is_class(name: str) -> bool:
@@ -135,6 +193,7 @@ def _is_plain(module: str, name: str) -> bool:
     return len(parts) == 1 or _is_class(".".join(parts[:-1]))
 
 
-def _within(full: str, prefixes: tuple[str, ...]) -> bool:
+def _within(full: str, prefixes: frozenset[str]) -> bool:
     """Tell whether the dotted name *full* is one of *prefixes*, or lies in one."""
-    return any(full == prefix or full.startswith(prefix + ".") for prefix in prefixes)
+    parts = full.split(".", _DEEPEST)
+    return any(".".join(parts[: number + 1]) in prefixes for number in range(min(len(parts), _DEEPEST)))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Places = NDArray[np.int64]
 
-_MOST_WORK = 20_000_000_000
+_MOST_WORK = 4_000_000_000
 """Roughly nanoseconds. Only views that overlap each other by the thousand, all of bad numbers, need as many."""
 _VIEW, _ELEMENT, _STEP, _PLACE = 1000, 1, 10_000, 50
 """What a view costs for each piece, an element of its part of it, a step of its strides, a place looked up in one."""

@@ -10,7 +10,8 @@ from typing import BinaryIO, NamedTuple
 from nanwatch.checkpoints.base import BadFile
 
 MOST_MEMBERS = 50_000
-_MOST_DIRECTORY = 32 << 20
+_MOST_DIRECTORY = 8 << 20
+_LONGEST_NAME = 1024
 _LONGEST_TAIL = 22 + 0xFFFF
 _END, _END64, _LOCATOR64 = b"PK\5\6", b"PK\6\6", b"PK\6\7"
 _ENTRY, _LOCAL = b"PK\1\2", b"PK\3\4"
@@ -18,6 +19,8 @@ _ALL_ONES = 0xFFFFFFFF
 _ENCRYPTED, _SIZES_FOLLOW = 1, 8
 _STORED, _DEFLATED = 0, 8
 _PIECE = 1 << 18
+_UNPACKED, _MOST_UNPACKED = 1 << 30, 50
+"""Bytes that any archive may unpack to, and how many times its own size a larger one may."""
 _MOST_PACKED = 1100
 """Deflate packs at most 1,032 bytes into one: a member that claims more lies."""
 
@@ -40,18 +43,24 @@ def read_directory(file: BinaryIO, size: int) -> dict[str, Member]:
     """
     at, length, count = _end(file, size)
     members: dict[str, Member] = {}
+    known = set[str]()
     file.seek(at)
     left = length
     for _ in range(count):
         name, member, used = _entry(file, left)
         left -= used
-        if name in members:
+        if name.lower() in known:  # PyTorch does not tell upper from lower case
             raise BadFile("corrupted", "its zip directory names a member twice")
         if member.header + 30 + member.packed > at:
             raise BadFile("corrupted", "its zip directory points outside of the file")
         members[name] = member
+        known.add(name.lower())
     if left:
         raise BadFile("corrupted", "its zip directory has another length than it says")
+    if sum(member.packed for member in members.values()) > size:
+        raise BadFile("corrupted", "the members of its zip archive overlap")
+    if sum(member.size for member in members.values() if not member.is_stored) > max(_UNPACKED, _MOST_UNPACKED * size):
+        raise BadFile("unreadable", "its zip archive would unpack to far more than any checkpoint does")
     return members
 
 
@@ -100,6 +109,8 @@ def pieces(file: BinaryIO, offset: int, member: Member) -> Iterator[bytes]:
             raise BadFile("corrupted", "a member of its zip archive has another size than it says")
         wanted -= len(piece)
         yield piece
+        if wanted and unpacker is not None and unpacker.eof:
+            raise BadFile("corrupted", "a member of its zip archive has another size than it says")
 
 
 def check(file: BinaryIO, offset: int, member: Member) -> bool:
@@ -159,6 +170,8 @@ def _entry(file: BinaryIO, left: int) -> tuple[str, Member, int]:
         "<HHHHIIIHHHHHII", head[8:]
     )
     used = 46 + name + extra + comment
+    if name > _LONGEST_NAME:
+        raise BadFile("unreadable", "its zip archive has a name that is longer than any file's")
     if used > left:
         raise BadFile("corrupted", "its zip directory has an entry that is too long")
     text = file.read(name).decode("utf-8", "replace")

@@ -73,7 +73,7 @@ def _ends_the_same(rows: list[Epoch]) -> bool:
         measured = _measured(row)
         if measured and last:
             return measured == last
-        last = measured
+        last = measured or last
     return False
 
 

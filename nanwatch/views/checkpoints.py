@@ -33,7 +33,8 @@ class Look:
 def render_checkpoints(groups: Sequence[Weights], look: Look, first: int = 3) -> str:
     """Return every checkpoint of *groups* as text, each with its *first* bad tensors, then the last clean ones.
 
-    Of names and texts in files only printable characters reach the output; no line is wider than *look* says.
+    Of names and texts in files only printable characters reach the output. No line is wider than *look* says, but one
+    of nothing but the path to start again from: a terminal folds it, and it can be copied.
     """
     page = Page(max(_NARROWEST, look.width), ASCII if look.ascii_only else UNICODE)
     every = [checkpoint for group in groups for checkpoint in group.checkpoints]
@@ -46,7 +47,8 @@ def render_checkpoints(groups: Sequence[Weights], look: Look, first: int = 3) ->
         lines += _checkpoint(checkpoint, name, fact, widths, page, first)
     for group in groups:
         lines += _conclusion(group, page, is_alone=len(groups) == 1)
-    return render(lines, page, look.color)
+    paths = [cell_len(clean(group.last_clean.path)) for group in groups if group.last_clean]
+    return render(lines, page._replace(width=max(page.width, *paths, 0)), look.color)
 
 
 # -- one checkpoint
@@ -165,13 +167,13 @@ def _conclusion(group: Weights, page: Page, is_alone: bool) -> list[Line]:
 
 
 def _last(checkpoint: Checkpoint, of: str, page: Page) -> list[Line]:
-    """Return where it is: never cut, as it is what one copies."""
+    """Return where it is: neither cut nor broken, however long it is, as it is what one copies."""
     told = [where_words(checkpoint), _saved(checkpoint)]
     facts, path = ", ".join(word for word in told if word), clean(checkpoint.path)
     line = Line([Span(f"last clean{of}: ", "title"), Span(path), Span(f" ({facts})" if facts else "")])
     if line.cells <= page.width:
         return [line]
-    return [*page.prose(f"last clean{of}: {facts}".removesuffix(": "), "title", indent=0), *page.prose(path)]
+    return [*page.prose(f"last clean{of}: {facts}".removesuffix(": "), "title", indent=0), Line([Span(path)])]
 
 
 def _saved(checkpoint: Checkpoint) -> str:

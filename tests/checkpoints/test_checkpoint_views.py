@@ -14,6 +14,7 @@ from rich.cells import cell_len
 
 from nanwatch.model.checkpoint import BadTensor, Checkpoint, Part, Weights
 from nanwatch.views.checkpoints import Look, checkpoints_json, render_checkpoints
+from nanwatch.views.words import clean
 
 CONV = BadTensor("model.22.cv2.0.0.conv.weight", "model", "float16", (64, 192, 3, 3), 110_592, 1204, 0)
 POISONED = Checkpoint(
@@ -76,10 +77,11 @@ def test_each_folder_has_its_own_last_clean_one() -> None:
 
 
 def test_the_path_to_start_from_is_never_cut() -> None:
-    """A path that is too long for the line stands whole below it."""
+    """A path that is too long for the line stands whole on one of its own, to be copied."""
     path = "/".join(["a-very-long-folder-name"] * 8) + "/epoch3.pt"
     text = render_checkpoints([group(Checkpoint(path, "clean", modified_at=0.0, epoch=3), HALF)], Look(60))
-    assert path in "".join(line.strip() for line in text.splitlines())
+    assert text.splitlines()[-1] == path
+    assert all(cell_len(line) <= 60 for line in text.splitlines()[:-1])
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.integers(1, 120))
@@ -102,7 +104,7 @@ def test_hostile_names_stay_inert_and_within_the_width(name: str, words: str, wi
     text = render_checkpoints([group(evil, Checkpoint(name, "clean", modified_at=1e300), folder=words)], Look(width))
     for line in text.split("\n"):
         assert line.isprintable()
-        assert cell_len(line) <= max(30, width)
+        assert cell_len(line) <= max(30, width) or line == clean(name)
 
 
 def test_json_keeps_everything_and_has_no_nan() -> None:

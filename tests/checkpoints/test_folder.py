@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from nanwatch.checkpoints.folder import find_checkpoints, found_file, in_order, last_clean, scan_folder
 from nanwatch.checkpoints.found import Found, newest_first, number_of
-from nanwatch.checkpoints.shards import scan_found
+from nanwatch.checkpoints.shards import Scan, scan_found
 from nanwatch.model.checkpoint import BadTensor, Checkpoint, CheckpointState, Part
 
 PICKLED = b"\x80\2}q\0."
@@ -39,10 +38,10 @@ def result(path: str = "x.pt", state: CheckpointState = "clean", optimizer: bool
     return replace(Checkpoint(path, state, "PyTorch", parts=parts, size=9), **more)  # type: ignore[arg-type]
 
 
-def scanner(*bad: str, weights: tuple[str, ...] = ()) -> Callable[[Path], Checkpoint]:
+def scanner(*bad: str, weights: tuple[str, ...] = ()) -> Scan:
     """Return a scan that finds NaN in the files called *bad*, and no optimizer in *weights*."""
 
-    def scan(path: Path) -> Checkpoint:
+    def scan(path: Path, *, seconds: float = math.inf) -> Checkpoint:  # noqa: ARG001 - it takes no time
         found = result(str(path), "nonfinite" if path.name in bad else "clean", path.name not in weights)
         if path.name in bad:
             tensor = BadTensor("a.weight", "model", "float32", (10,), 10, 3, 0)
@@ -289,5 +288,5 @@ def test_a_search_is_bounded_in_number_and_time(tmp_path: Path) -> None:
     bounded = scan_folder(tmp_path, scanner(*names), limit=3, seconds=math.inf, steady=lambda: 0.0)
     assert (len(bounded.checkpoints), bounded.skipped) == (3, 6)
     ticks = iter(range(100))
-    late = scan_folder(tmp_path, scanner(*names), limit=9, seconds=4, steady=lambda: next(ticks))
+    late = scan_folder(tmp_path, scanner(*names), limit=9, seconds=8, steady=lambda: next(ticks))
     assert (len(late.checkpoints), late.last_clean) == (4, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -203,6 +204,20 @@ def test_changed_bytes_of_hdf5_never_raise_anything_else(data: st.DataObject) ->
 
 
 SAMPLES = [made(keras), made(packed)]
+
+
+@pytest.mark.parametrize(("kept", "problem"), [(1 << 26, "unpacks to more than"), (4096, "")])
+def test_a_chunk_that_unpacks_without_end_is_refused(tmp_path: Path, kept: int, problem: str) -> None:
+    """HDF5 would unpack a chunk to any length: one that holds more than it should is not given to it."""
+
+    def bomb(file: Any) -> None:
+        dataset = file.create_dataset("w", shape=(1 << 18,), chunks=(1 << 18,), dtype="f4", compression="gzip")
+        dataset.id.write_direct_chunk((0,), zlib.compress(bytes(kept if problem else 1 << 20)))
+
+    path = tmp_path / "a.h5"
+    path.write_bytes(made(bomb))
+    found = scan_file(path)
+    assert (found.state, problem in found.problem) == ("corrupted" if problem else "clean", True)
 
 
 def test_without_h5py_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -280,3 +281,28 @@ def test_a_best_value_may_be_a_tensor(tmp_path: Path) -> None:
     assert [part.name for part in found.parts] == ["model", "optimizer"]
     found = saved(tmp_path, {**whole, "best_val_loss": torch.tensor(float("nan"))})
     assert (found.state, found.remarks) == ("clean", ("best_val_loss is nan",))
+
+
+@settings(repeatable, max_examples=15)
+@given(st.lists(st.integers(0, 199_999), max_size=20), st.sampled_from(FLOATS), st.integers(1, 7))
+def test_threads_change_nothing(
+    tmp_path_factory: pytest.TempPathFactory, places: list[int], dtype: str, step: int
+) -> None:
+    """With one thread or with several, in stretches of any size, the same numbers are found as PyTorch finds."""
+    base = torch.ones(200_000)
+    base[places] = float("nan")
+    base = base.to(getattr(torch, dtype))
+    tensors = {"base": base, "every": base[::step], "none": base[:0], "one": base[7], "tied": base.view(-1)}
+    file = tmp_path_factory.mktemp("threads") / "made.pt"
+    torch.save(tensors, file)
+    results = []
+    for threads, share in ((1, 1 << 23), (4, 1 << 19), (3, 1 << 20)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("nanwatch.checkpoints.numbers._THREADS", threads)
+            patch.setattr("nanwatch.checkpoints.numbers._SHARE", share)
+            patch.setattr("os.sched_getaffinity", lambda _: range(8))
+            results.append(replace(scan_file(file, first_bad=9), seconds=0.0))
+    assert results[1:] == results[:1] * 2
+    counted = counts(tensors)
+    shown = {name: both for name, both in counted.items() if name != "tied" and not (name == "every" and step == 1)}
+    assert bad(results[0]) == shown
