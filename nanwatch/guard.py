@@ -22,7 +22,7 @@ from typing import Any, TextIO
 try:
     import torch
 except ImportError as error:
-    raise ImportError("nanwatch.guard works inside PyTorch: pip install 'nanwatch[torch]'") from error
+    raise ImportError("nanwatch.guard works inside PyTorch: pip install torch") from error
 
 _TINY = 1e-6
 """Added to a norm before dividing by it, as torch.nn.utils.clip_grad_norm_ does."""

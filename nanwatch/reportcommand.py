@@ -6,7 +6,6 @@ import argparse
 import os
 import re
 import sys
-import tempfile
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nanwatch.config import Config
 from nanwatch.configvalues import parse_duration
-from nanwatch.console import config_of, folder_of, hint, progress_line, say
+from nanwatch.console import config_of, folder_of, hint, progress_line, say, write_whole
 from nanwatch.errors import NothingToRead, UsageError
 from nanwatch.reading import LogReading, read_log
 from nanwatch.tail.discover import Discovery
@@ -170,7 +169,7 @@ def _rendered(report: Report, form: Form) -> str:
         from nanwatch.views.report.plots import has_plots
 
         if report.has_charts and not has_plots():
-            say("the report is written without plots; with them: pip install 'nanwatch[report]'")
+            say("the report is written without plots; with them: pip install plotly")
         return render_html(report)
     from nanwatch.views.report.terminal import render_terminal
 
@@ -204,24 +203,3 @@ def _moment(text: str, now: float) -> float:
     if text[-1:] in "smhd":
         return now - parse_duration(text)
     return datetime.fromisoformat(text).timestamp()
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write *text* to *path*, or what it links to, at once or not at all, with the mode that any new file gets.
-
-    Raises:
-        UsageError: it cannot be written there.
-    """
-    mask = os.umask(0)
-    os.umask(mask)
-    name, path = None, Path(os.path.realpath(path))
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}-")
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(path)
-    except OSError as error:
-        if name is not None:
-            Path(name).unlink(missing_ok=True)
-        raise UsageError(f"{path}: cannot be written: {(error.strerror or str(error)).lower()}") from None

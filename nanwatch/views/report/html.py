@@ -27,7 +27,7 @@ from nanwatch.views.report.page import (
 )
 from nanwatch.views.report.plots import figure_json, has_plots, script
 
-_NO_PLOTS = "The plots are left out: they need Plotly (pip install 'nanwatch[report]')."
+_NO_PLOTS = "The plots are left out: they need Plotly (pip install plotly)."
 _HINT = "Drag to zoom, double-click to see all; uprights are alerts and the beginnings of epochs."
 _NO_SCRIPT = "The plots need JavaScript; the tables above do not."
 
