@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ _MOST_CHUNKS = 1 << 20
 _PIECE = 1 << 18
 _MOST_FACTS = 64
 _MOST_METADATA = 1 << 16
+_MOST_CONFIG = 8 << 20
+_LAMBDA = re.compile(rb'"class_name"\s*:\s*"(?:Lambda|__lambda__)"')
 
 _TYPES = {
     ("f", 2): "float16", ("f", 4): "float32", ("f", 8): "float64", ("c", 8): "complex64", ("c", 16): "complex128",
@@ -120,8 +123,15 @@ def _member(file: BinaryIO, size: int) -> tuple[int, int]:
 
 
 def _add_metadata(contents: Contents, file: BinaryIO, size: int) -> None:
-    """Note when Keras saved the archive."""
+    """Note when Keras saved the archive, and whether its model has code in it."""
     archive = opened(file, size)
+    config = archive.NameToInfo.get("config.json")
+    if config is not None and config.file_size <= _MOST_CONFIG:
+        with guarded():
+            if _LAMBDA.search(archive.read(config)):
+                contents.remarks.append(
+                    "holds a Lambda layer: without its safe mode, Keras runs code that is in the file"
+                )
     member = archive.NameToInfo.get("metadata.json")
     if member is None or member.file_size > _MOST_METADATA:
         return

@@ -206,6 +206,16 @@ def test_changed_bytes_of_hdf5_never_raise_anything_else(data: st.DataObject) ->
 SAMPLES = [made(keras), made(packed)]
 
 
+def test_code_in_a_keras_model_is_remarked(tmp_path: Path) -> None:
+    """Keras can run code that a Lambda layer brings: that there is one is said."""
+    path = tmp_path / "a.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", '{"layers": [{"class_name": "Lambda", "config": {}}]}')
+        archive.writestr("model.weights.h5", made(keras))
+    (remark,) = scan_file(path).remarks
+    assert "Lambda" in remark
+
+
 @pytest.mark.parametrize(("kept", "problem"), [(1 << 26, "unpacks to more than"), (4096, "")])
 def test_a_chunk_that_unpacks_without_end_is_refused(tmp_path: Path, kept: int, problem: str) -> None:
     """HDF5 would unpack a chunk to any length: one that holds more than it should is not given to it."""

@@ -306,3 +306,24 @@ def test_threads_change_nothing(
     counted = counts(tensors)
     shown = {name: both for name, both in counted.items() if name != "tied" and not (name == "every" and step == 1)}
     assert bad(results[0]) == shown
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("options", FORMATS)
+def test_rare_but_honest_objects_are_no_alarm(tmp_path: Path, options: dict[str, Any]) -> None:
+    """What PyTorch itself saves is clean: nested and scaled tensors, new types, lazy layers, functions as settings."""
+    import numpy as np
+
+    scales = torch.tensor([1.0, 2.0, 3.0]), torch.zeros(3, dtype=torch.int64)
+    parts = [torch.ones(2), torch.ones(3)]
+    rare = {
+        "scaled": torch.quantize_per_channel(torch.ones(3, 2), *scales, 0, torch.quint8),
+        "nested": torch.nested.nested_tensor(parts),
+        "jagged": torch.nested.nested_tensor(parts, layout=torch.jagged),
+        "uint16": torch.ones(2).to(torch.uint16),
+        "lazy": torch.nn.LazyLinear(3),
+        "settings": [torch.relu, torch.lt, max, abs, int | None, ValueError("x")],
+        "generator": np.random.default_rng(1),
+    }
+    found = saved(tmp_path, rare, **options)
+    assert (found.state, found.problem) == ("clean", "")
