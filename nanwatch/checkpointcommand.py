@@ -24,7 +24,7 @@ CLEAN, NONFINITE, UNREADABLE = 0, 2, 3
 """The exit codes; what is not finite outweighs what cannot be read."""
 
 _ABOUT = """Looks for NaN and infinity in every number of the weights, without running anything that is in them.
-PyTorch, safetensors, NumPy and (with nanwatch[hdf5]) HDF5 and Keras files, shards, and folders of these."""
+PyTorch, safetensors, NumPy and (with h5py) HDF5 and Keras files, shards, and folders of these."""
 _EXITS = """exit codes: 0 all are clean; 2 one holds NaN or infinity (or: wrong usage);
 3 one is truncated, corrupted, hostile, missing or unreadable, and none holds NaN."""
 _FIRST = 3

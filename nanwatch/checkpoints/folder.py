@@ -26,6 +26,8 @@ _MODEL = re.compile(r"(?:pytorch_model|model|adapter_model).*\.(?:bin|safetensor
 _SKIPPED = re.compile(r"\..*|tmp-.*|__pycache__|node_modules|site-packages")
 _MOST_ENTRIES = 200_000
 _DEEPEST = 8
+_MOST_ASKED = 20
+"""Files that are asked for their epoch before any of their numbers are looked at."""
 _OTHERS_AFTER_WEIGHTS = 1
 """After a clean file without optimizer state, so many more are looked at for one that has it."""
 
@@ -198,6 +200,21 @@ def in_order(checkpoints: list[Checkpoint]) -> list[Checkpoint]:
     return found
 
 
+def _by_contents(found: list[Found]) -> list[Found]:
+    """Return *found* in the order in which their contents put them, where a file's name and time may mislead.
+
+    Only what the files say of themselves is read for that, and only of the first ones.
+    """
+    from nanwatch.checkpoints.scan import scan_file  # numpy comes with it
+
+    first = [item for item in found[:_MOST_ASKED] if item.files == (item.path,) and item.path.is_file()]
+    told = {item.path: scan_file(item.path, seconds=0.0) for item in first}
+    places = {item.path: place for place, item in enumerate(found)}
+    asked = in_order(list(told.values()))
+    moved = dict(zip((places[item.path] for item in first), (Path(c.path) for c in asked), strict=True))
+    return [found[places[moved.get(place, item.path)]] for place, item in enumerate(found)]
+
+
 def _home(checkpoint: Checkpoint) -> Path:
     return Path(checkpoint.path).parent
 
@@ -238,7 +255,7 @@ def scan_all(
 ) -> Weights:  # fmt: skip
     """Look through *found* (newest first), as `scan_folder` does."""
     began, done, patience = steady(), list[Checkpoint](), _OTHERS_AFTER_WEIGHTS
-    for item in found[:limit]:
+    for item in found[:limit] if every else _by_contents(found[:limit]):
         if done and steady() - began >= seconds:
             break
         done.append(scan_found(item, scan, first_bad, lambda: began + seconds - steady()))

@@ -97,7 +97,7 @@ def _hdf5(file: BinaryIO, size: int) -> Iterator[tuple[h5py.File, int]]:
     try:
         import h5py
     except ImportError:
-        raise BadFile("unreadable", "HDF5 files need h5py: pip install 'nanwatch[hdf5]'") from None
+        raise BadFile("unreadable", "HDF5 files need h5py: pip install h5py") from None
     file.seek(0)
     base = 0
     if file.read(2) == b"PK":

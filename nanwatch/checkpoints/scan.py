@@ -23,6 +23,12 @@ from nanwatch.model.words import printable
 
 _HEAD = 4096
 _LONGEST = 300
+_OTHERS = (
+    (b"version https://git-lfs", "is a Git LFS pointer, not the file itself (git lfs pull fetches it)"),
+    (b"<!doctype html", "is a web page, not weights: the download went wrong"),
+    (b"<html", "is a web page, not weights: the download went wrong"),
+)
+"""What else lies where weights should, as it often does."""
 _MOST_REMARKS = 20
 _SCALARS = {"float64": "d", "float32": "f", "int64": "q", "int32": "i"}
 
@@ -129,7 +135,12 @@ class _Scan:
         parting = Parting((tensor.name for tensor in contents.tensors), contents.facts)
         _move_scalars(contents, file, parting)
         numbers = Numbers(contents, file, reader, self._progress, self._until)
-        numbers.look()
+        try:
+            numbers.look()
+        except BadFile as error:  # what the file says of itself is known all the same
+            facts = facts_of(contents.facts)
+            failed = self._failed(_state(error.state), error.problem, status)
+            return replace(failed, format=contents.format, epoch=facts.epoch, step=facts.step)
         return self._described(contents, numbers, parting, status)
 
     def _reader(self, file: BinaryIO, size: int) -> Reader:
@@ -138,6 +149,9 @@ class _Scan:
             raise BadFile("truncated", "is empty")
         if not head.strip(b"\0"):
             raise BadFile("truncated", "half-written: it begins with zeros")
+        other = next((what for begin, what in _OTHERS if head.lstrip().lower().startswith(begin)), None)
+        if other is not None:
+            raise BadFile("unreadable", other)
         if is_tar(head):
             raise BadFile("unreadable", "is a tar archive: not looked at")
         name = self._path.name.lower()
@@ -149,7 +163,7 @@ class _Scan:
     def _described(self, contents: Contents, numbers: Numbers, parting: Parting, status: os.stat_result) -> Checkpoint:
         facts = facts_of(contents.facts)
         every = [view for view in numbers.views if view.nan or view.inf]
-        bad = [view for view in every if is_weights(parting.part_of(view.tensor.name))]
+        bad = [view for view in every if is_weights(parting.part_of(view.tensor.name)) and not _is_mask(view)]
         is_bad = bool(bad) or numbers.is_incomplete
         state: CheckpointState = "hostile" if contents.hostile else "nonfinite" if is_bad else "clean"
         beside = sum(view.nan for view in every if view not in bad)
@@ -178,6 +192,11 @@ class _Scan:
         files = (str(self._path),)
         path = str(self._path)
         return Checkpoint(path, state, problem=_plain(problem), size=size, modified_at=modified_at, files=files)
+
+
+def _is_mask(view: View) -> bool:
+    """Tell whether a tensor is an attention mask, which is infinite where nothing is to be seen."""
+    return "mask" in view.tensor.name.rpartition(".")[2].lower() and not view.nan
 
 
 def _move_scalars(contents: Contents, file: BinaryIO, parting: Parting) -> None:

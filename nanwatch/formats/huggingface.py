@@ -8,7 +8,6 @@ from nanwatch.formats.bars import Bar
 from nanwatch.formats.declared import Reader
 from nanwatch.model.event import BatchDone, Event
 
-
 _ROUNDED = 0.05
 """So much of an epoch may be lost where the trainer rounds it."""
 

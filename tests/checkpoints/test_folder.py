@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from nanwatch.checkpoints.folder import find_checkpoints, found_file, in_order, last_clean, scan_folder
 from nanwatch.checkpoints.found import Found, newest_first, number_of
+from nanwatch.checkpoints.scan import scan_file
 from nanwatch.checkpoints.shards import Scan, scan_found
 from nanwatch.model.checkpoint import BadTensor, Checkpoint, CheckpointState, Part
 
@@ -290,3 +292,17 @@ def test_a_search_is_bounded_in_number_and_time(tmp_path: Path) -> None:
     ticks = iter(range(100))
     late = scan_folder(tmp_path, scanner(*names), limit=9, seconds=8, steady=lambda: next(ticks))
     assert (len(late.checkpoints), late.last_clean) == (4, None)
+
+
+def test_the_epoch_inside_decides_where_times_are_lost(tmp_path: Path) -> None:
+    """A copy has lost its times: the file that says it is the latest is looked at first, and is the last clean one."""
+    torch = pytest.importorskip("torch")
+    for name, epoch, at in (("last.pt", 2, 1000.0), ("best.pt", 0, 9000.0)):
+        torch.save({"epoch": epoch, "model": {"w": torch.ones(1000, 1000)}}, tmp_path / name)
+        os.utime(tmp_path / name, (at, at))
+    found = scan_folder(tmp_path, scan_file, limit=9, seconds=60.0, steady=time.monotonic)
+    assert found.last_clean is not None
+    assert Path(found.last_clean.path).name == "last.pt"
+    whole = scan_folder(tmp_path, scan_file, limit=9, seconds=60.0, steady=time.monotonic, every=True)
+    assert whole.last_clean is not None
+    assert whole.last_clean.path == found.last_clean.path

@@ -233,6 +233,6 @@ def test_a_chunk_that_unpacks_without_end_is_refused(tmp_path: Path, kept: int, 
 def test_without_h5py_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where h5py is missing, the file is unreadable, with the command that mends it."""
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(BadFile, match=r"pip install 'nanwatch\[hdf5\]'") as error:
+    with pytest.raises(BadFile, match=r"pip install h5py") as error:
         read(SAMPLES[0])
     assert error.value.state == "unreadable"

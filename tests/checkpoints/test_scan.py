@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -202,3 +203,32 @@ def test_what_was_not_counted_is_not_clean(tmp_path: Path, monkeypatch: pytest.M
     found = scan_file(small(tmp_path / "w.pt", POISONED))
     assert found.state == "nonfinite"
     assert found.remarks == ("so many tensors share their numbers that not all were counted",)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "is a Git LFS pointer"),
+        (b"\n<!DOCTYPE html>\n<html><body>404</body></html>", "is a web page"),
+    ],
+)
+def test_what_often_lies_there_instead_is_named(tmp_path: Path, content: bytes, problem: str) -> None:
+    """A pointer that was never fetched and a page instead of a download are told as what they are."""
+    path = tmp_path / "w.pt"
+    path.write_bytes(content)
+    found = scan_file(path)
+    assert found.state == "unreadable"
+    assert found.problem.startswith(problem)
+
+
+def test_an_attention_mask_may_be_infinite(tmp_path: Path) -> None:
+    """It hides what is not to be seen; a NaN in it, or an infinity elsewhere, is none the less bad."""
+    torch = pytest.importorskip("torch")
+    mask = torch.full((4, 4), -math.inf).triu(1)
+    for name, state, expected in (
+        ("a.pt", {"attn.attn_mask": mask, "w": torch.ones(3)}, "clean"),
+        ("b.pt", {"attn.attn_mask": mask * 0}, "nonfinite"),
+        ("c.pt", {"attn.weight": mask}, "nonfinite"),
+    ):
+        torch.save(state, tmp_path / name)
+        assert scan_file(tmp_path / name).state == expected
