@@ -29,6 +29,7 @@ _HOPELESS = frozenset({os.EX_USAGE, os.EX_NOPERM, os.EX_CONFIG, 126, 127})
 _NOT_A_PROGRAM = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.EISDIR})
 _TEST_ENVIRONMENT = (
     "RULE", "SEVERITY", "STATE", "RUN", "LOG", "EPOCH", "BATCH", "MESSAGE", "ALERT_ID", "KEY", "HOST", "REASON",
+    "CHECKPOINT",
 )  # fmt: skip
 
 
