@@ -19,7 +19,7 @@ from nanwatch.views.report.page import Cell, Paragraph, Part, Report, Section, T
 from nanwatch.views.summary import LogProblem
 from nanwatch.views.words import clean, cut_end, moment, number, plural
 
-_MOST_ALERTS, _LONGEST = 60, 200
+_MOST_ALERTS, _LONGEST = 60, 140
 
 
 class Kind(IntEnum):
@@ -140,13 +140,16 @@ def _kind(
 def _words(view: RunView, kind: Kind, grew_at: float | None, is_untimed: bool, now: float) -> str:
     at = "" if grew_at is None else f" at {moment(grew_at, now)}"
     why = cut_end(reason(view), _LONGEST, "...")
+    if kind is Kind.STALLED:
+        why = why.partition(" at ")[2] and f"at {why.partition(' at ')[2]}" if why.startswith("silent") else why
     match kind:
         case Kind.ENDED_BADLY | Kind.FINISHED | Kind.INTERRUPTED:
-            text = f"{view.status}{at}" + (f" ({position(view.run)})" if kind is not Kind.FINISHED else "")
+            where = position(view.run) if kind is not Kind.FINISHED else ""
+            text = f"{view.status}{at}" + (f" ({where})" if where else "")
         case Kind.STALLED:
             text = "silent" + ("" if grew_at is None else f" since {moment(grew_at, now)}")
         case Kind.CRITICAL | Kind.WARNING:
-            text = "got worse" + (", when is not told" if is_untimed else "")
+            text = "got worse" + (" (at a time that is not told)" if is_untimed else "")
         case Kind.BETTER:
             text = "better again"
         case Kind.STARTED:
@@ -181,7 +184,7 @@ def _progress(run: Run, grew_at: float | None, since: float) -> Iterator[str]:
     if done:
         yield f"about {plural(len(done), 'epoch')}"
         best = run.best
-        if best is not None and best.epoch is not None and best.epoch >= min(done):
+        if best is not None and best.value and best.epoch is not None and best.epoch >= min(done):
             yield f"new best {clean(best.metric)} {number(best.value)} at epoch {best.epoch}"
 
 
@@ -198,7 +201,9 @@ def _rest(nights: Sequence[Night]) -> Iterator[str]:
 
 
 def _alerts(nights: Sequence[Night], now: float) -> Table | None:
-    found = [(night, a) for night in nights for a in (*night.alerts, *night.untimed) if a.severity != "info"]
+    # What ended a run stands above in full.
+    every = [(night, a) for night in nights for a in (*night.alerts, *night.untimed) if a.severity != "info"]
+    found = [(night, a) for night, a in every if not (night.kind is Kind.ENDED_BADLY and a.rule in ("oom", "crash"))]
     rows = tuple(
         (Cell("not told" if a.started_at is None else moment(a.started_at, now)), Cell(night.name),
          Cell(f"{a.severity} {clean(a.rule)}", alert_tone(a)), Cell(place_of(a)), Cell(alert_words(night.view, a, now)))

@@ -21,6 +21,8 @@ _MARKS = {"critical": "X", "warning": "!", "unknown": "?", "ok": "."}
 _NARROWEST, _INDENT = 40, 2
 """Cells of a page at least, and before what stands under a title."""
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*"|['"\\])+""")
+_SHORT = 32
+"""Cells of a text that stands beside others."""
 _GAP = 3
 """Cells between two columns."""
 
@@ -94,6 +96,8 @@ class _Painter:
         return grid
 
     def _table(self, table: data.Table) -> RenderableType:
+        if _is_prose(table, self._room):
+            return self._blocks(table)
         lines = box.ASCII2 if self._is_ascii else box.SIMPLE_HEAD
         grid = Grid(box=lines, show_edge=False, pad_edge=False, padding=(0, 1), header_style="dim")
         shown = _fitting(table, self._room)
@@ -109,8 +113,25 @@ class _Painter:
         parts += [self.text(f"({'; '.join(remarks)})", "dim")] if remarks else []
         return Group(*parts)
 
+    def _blocks(self, table: data.Table) -> RenderableType:
+        """Return each row as a block: what is short on a line, and each longer text below it."""
+        parts: list[RenderableType] = [self.text(table.title, "bold")] if table.title else []
+        for row in table.rows:
+            first, *others = [cell for cell in row if cell.text not in ("", "-")]
+            short = [cell for cell in others if cell_len(cell.text) <= _SHORT]
+            line = Text("  ").join([self.text(first.text, _STYLES[first.tone] or "bold"), *map(self._cell, short)])
+            long = [Padding(self._cell(cell), (0, 0, 0, _INDENT)) for cell in others if cell not in short]
+            parts += [line, *long]
+        return Group(*parts, *([self.text(f"({table.remark})", "dim")] if table.remark else []))
+
     def _cell(self, cell: Cell) -> Text:
         return self.text(cell.text, _STYLES[cell.tone])
+
+
+def _is_prose(table: data.Table, room: int) -> bool:
+    """Tell whether a table holds more text than fits beside one another: in narrow columns nobody could read it."""
+    widths = [max(cell_len(row[n].text) for row in table.rows) for n in range(len(table.heads))] if table.rows else []
+    return not table.numbers and sum(widths) + _GAP * len(widths) > room
 
 
 def _fitting(table: data.Table, room: int) -> list[int]:

@@ -190,3 +190,14 @@ def test_numbers_line_up_in_the_source() -> None:
     assert render_markdown(report).splitlines()[-4:] == [
         "| epoch |  loss |", "| ----: | ----: |", "|     1 |   0.5 |", "|   100 | 12.25 |",
     ]  # fmt: skip
+
+
+def test_a_table_of_prose_becomes_blocks_where_it_is_too_wide() -> None:
+    """In a narrow terminal a long text has whole lines, and not a column in which words are broken."""
+    long = "torch.OutOfMemoryError: CUDA out of memory, tried to allocate 1.24 GiB of which 912 MiB were free"
+    table = Table("", ("run", "what", "at"), ((Cell("a/run"), Cell(long), Cell("epoch 5/14")),))
+    report = Report("t", "", (Section("Runs", (table,)),), ())
+    narrow = render_terminal(report, 60, color=False, ascii_only=True)
+    assert "  a/run  epoch 5/14\n    torch.OutOfMemoryError: CUDA out of memory, tried to\n" in narrow
+    wide = render_terminal(report, 140, color=False, ascii_only=True)
+    assert [line for line in wide.splitlines() if "a/run" in line and long in line and "epoch 5/14" in line]

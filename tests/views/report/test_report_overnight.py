@@ -86,7 +86,7 @@ def test_runs_stand_worst_first_and_quiet_ones_are_counted(clock: ManualClock) -
     assert [row[0] for row in rows(report)] == ["crashed", "nan", "hung", "done", "started"]
     assert [row[1] for row in rows(report)] == [
         "crashed at 01:00 (at 10 % of epoch 4): CUDA out of memory", "got worse: nan_burst holds",
-        "silent since 00:00: silent 7h at 10 % of epoch 4", "finished at 02:00", "started at 05:00",
+        "silent since 00:00: at 10 % of epoch 4", "finished at 02:00", "started at 05:00",
     ]  # fmt: skip
     assert sentences(report) == [
         "1 run went on without news.", "2 runs did nothing in this time (1 of them not well before already).",
@@ -120,7 +120,7 @@ def test_an_alert_without_a_time_says_so(clock: ManualClock) -> None:
     views = [view(name, clock, grew, alerts=[alert("nan_burst", "critical", None)]) for name, grew in
              (("grew", 3), ("stood", -3))]  # fmt: skip
     report = overnight([[v] for v in views], [], EVENING, clock.now())
-    assert [row[:2] for row in rows(report)] == [["grew", "got worse, when is not told: nan_burst holds"]]
+    assert [row[:2] for row in rows(report)] == [["grew", "got worse (at a time that is not told): nan_burst holds"]]
     assert "| not told | grew |" in " ".join(render_markdown(report).split())
 
 
