@@ -80,11 +80,11 @@ def _view(reading: LogReading, number: int | None) -> RunView:
     """Return the run of this number, the last one without.
 
     Raises:
-        UsageError: the log has no such run.
+        NothingToRead: the log has no such run.
     """
     views = [view for view in reading.views() if number is None or view.run.number == number]
     if not views:
-        raise UsageError(f"--run {number}: {reading.log} has no such run")
+        raise NothingToRead(f"{reading.log}: has no run {number}")
     return views[-1]
 
 
@@ -99,9 +99,12 @@ def _weights(view: RunView, folder: str | None, config: Config) -> Weights | Non
         from nanwatch.checkpoints.folder import scan_folder
         from nanwatch.checkpoints.scan import scan_file  # numpy comes with it
 
-        return scan_folder(
+        found = scan_folder(
             Path(folder), scan_file, limit=_MOST, seconds=_PATIENCE, steady=clock.steady, now=clock.now()
         )  # fmt: skip
+        if found.problem and not found.checkpoints:
+            raise NothingToRead(f"{folder}: {found.problem}")
+        return found
     if config.checkpoints.scan and health(view) in ("critical", "warning"):
         return weights_of(view.run, view.alerts, config.checkpoints, clock)
     return None

@@ -116,7 +116,9 @@ def problem_of(path: Path) -> str | None:
         return "permission denied"
     except OSError as error:
         return (error.strerror or str(error)).lower()
-    return "binary file" if is_binary(sample) else None
+    if is_binary(sample):
+        return "binary file"
+    return "is a web page, no log" if sample.lstrip().lower().startswith((b"<!doctype html", b"<html")) else None
 
 
 def is_binary(sample: bytes) -> bool:

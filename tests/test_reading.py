@@ -108,6 +108,7 @@ def test_progress(tmp_path: Path, writers: list[Writer]) -> None:
         (b"", "empty"),
         (b"\x7fELF\x02\x01\x01\x00" + bytes(range(32)) * 20, "binary file"),
         (b"PK\x03\x04" + b"a" * 500, "binary file"),
+        (b"\n<!DOCTYPE html>\n<p>epoch 1/2", "is a web page, no log"),
         (bytes(range(256)) * 16, "binary file"),
         (b"Hello, world.\nThis is a letter.\n" * 50, "no training found in it"),
         (b"\n\n\n", "no training found in it"),

@@ -160,9 +160,9 @@ def test_command_prints_json(log: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_command_scans_a_folder(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--checkpoints DIR` looks there, and says so where there is nothing."""
-    assert main(["diagnose", str(log), "--checkpoints", str(tmp_path / "none")]) == 0
-    assert "folder is missing" in " ".join(capsys.readouterr().out.split())
+    """`--checkpoints DIR` looks there; where there is nothing, that is one line and exit code 3."""
+    assert main(["diagnose", str(log), "--checkpoints", str(tmp_path / "none")]) == 3
+    assert capsys.readouterr().err == f"nanwatch: {tmp_path / 'none'}: folder is missing\n"
 
 
 @pytest.mark.parametrize(
@@ -183,10 +183,12 @@ def test_nothing_to_read_is_one_line(
     assert says in err
 
 
-@pytest.mark.parametrize("words", [["-"], ["x.log", "--run", "7"]])
-def test_wrong_usage_is_one_line(log: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Standard input and a run that is not there are wrong usage: one line, exit code 2."""
-    assert main(["diagnose", *[str(log) if word == "x.log" else word for word in words]]) == 2
+@pytest.mark.parametrize(("words", "code"), [(["-"], 2), (["x.log", "--run", "7"], 3)])
+def test_what_cannot_be_asked_is_one_line(
+    log: Path, words: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Standard input is wrong usage; a run that is not there is nothing to read."""
+    assert main(["diagnose", *[str(log) if word == "x.log" else word for word in words]]) == code
     assert capsys.readouterr().err.count("\n") == 1
 
 
