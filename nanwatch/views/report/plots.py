@@ -23,6 +23,8 @@ _BOUNDARIES = 30
 _APART = 1.5 / 120
 """Share of the axis from which on two marks of NaN are two stretches, each with its own count."""
 _LONGEST_ALERT = 160
+_FEW_EPOCHS = 12
+"""Up to so many epochs each has its tick: what lies between them is no epoch."""
 
 
 def has_plots() -> bool:
@@ -144,6 +146,7 @@ def _layout(chart: Chart) -> dict[str, Any]:
         "shapes": [*(_upright(x, "#999999", 0.6, "dot") for x in boundaries), *_alert_lines(chart)],
         "xaxis": {
             "range": [chart.start, chart.end + 0.02 * span], "tickprefix": "e" if is_epoch else "", "zeroline": False,
+            **({"dtick": 1} if is_epoch and 1 < span <= _FEW_EPOCHS else {}),
             "showgrid": not boundaries, "anchor": "free" if row else "y", "position": 0.0, "nticks": 9,
             "tickformat": ".6~g" if is_epoch else ",d",
         },

@@ -43,6 +43,13 @@
     const { data, layout } = figures[Number(plot.dataset.figure)];
     await window.Plotly.newPlot(plot, data, layout, options);
     await paint(plot, dark.matches);
+    // Each epoch has its tick, until somebody looks into one.
+    plot.on("plotly_relayout", (change) => {
+      const [start, end] = plot.layout.xaxis.range;
+      if ("xaxis.range[0]" in change && plot.layout.xaxis.dtick === 1 && end - start < 2) {
+        window.Plotly.relayout(plot, { "xaxis.dtick": null });
+      }
+    });
     plot.classList.add("drawn");
     addScale(plot);
   };
