@@ -23,6 +23,8 @@ _NARROWEST, _INDENT = 40, 2
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*"|['"\\])+""")
 _SHORT = 32
 """Cells of a text that stands beside others."""
+_READABLE = 30
+"""Cells that a column of sentences needs."""
 _GAP = 3
 """Cells between two columns."""
 
@@ -129,9 +131,12 @@ class _Painter:
 
 
 def _is_prose(table: data.Table, room: int) -> bool:
-    """Tell whether a table holds more text than fits beside one another: in narrow columns nobody could read it."""
-    widths = [max(cell_len(row[n].text) for row in table.rows) for n in range(len(table.heads))] if table.rows else []
-    return not table.numbers and sum(widths) + _GAP * len(widths) > room
+    """Tell whether the other columns leave too little room for the longest text: nobody reads a word a line."""
+    if table.numbers or not table.rows:
+        return False
+    widths = [max(cell_len(row[n].text) for row in table.rows) for n in range(len(table.heads))]
+    whole = sum(widths) + _GAP * len(widths)
+    return whole > room and room - (whole - max(widths)) < _READABLE
 
 
 def _fitting(table: data.Table, room: int) -> list[int]:

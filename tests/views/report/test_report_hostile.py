@@ -197,7 +197,8 @@ def test_a_table_of_prose_becomes_blocks_where_it_is_too_wide() -> None:
     long = "torch.OutOfMemoryError: CUDA out of memory, tried to allocate 1.24 GiB of which 912 MiB were free"
     table = Table("", ("run", "what", "at"), ((Cell("a/run"), Cell(long), Cell("epoch 5/14")),))
     report = Report("t", "", (Section("Runs", (table,)),), ())
-    narrow = render_terminal(report, 60, color=False, ascii_only=True)
-    assert "  a/run  epoch 5/14\n    torch.OutOfMemoryError: CUDA out of memory, tried to\n" in narrow
+    narrow = render_terminal(report, 50, color=False, ascii_only=True)
+    assert "  a/run  epoch 5/14\n    torch.OutOfMemoryError: CUDA out of memory,\n" in narrow
+    assert "run" in render_terminal(report, 80, color=False, ascii_only=True).splitlines()[4]
     wide = render_terminal(report, 140, color=False, ascii_only=True)
     assert [line for line in wide.splitlines() if "a/run" in line and long in line and "epoch 5/14" in line]
