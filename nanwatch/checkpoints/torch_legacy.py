@@ -72,8 +72,9 @@ class TorchLegacyReader:
         contents.remarks += objects.remarks
 
     def unpacked(self, file: BinaryIO, storage: Storage) -> AbstractContextManager[Iterator[bytes]]:
-        """Never called: nothing is packed in such a file."""
-        raise NotImplementedError
+        """Refuse: nothing is packed in such a file."""
+        del file
+        raise BadFile("corrupted", f"its storage {storage.key[:80]} is packed, which none is")
 
 
 def _is_marked(file: BinaryIO) -> bool:
