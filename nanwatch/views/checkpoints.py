@@ -44,7 +44,7 @@ def render_checkpoints(groups: Sequence[Weights], look: Look, first: int = 3) ->
     widths = (min(room, max(map(cell_len, names), default=0)), max(map(cell_len, facts), default=0))
     lines: list[Line] = []
     for checkpoint, name, fact in zip(every, names, facts, strict=True):
-        lines += _checkpoint(checkpoint, name, fact, widths, page, first)
+        lines += map(page.bound, _checkpoint(checkpoint, name, fact, widths, page, first))
     for group in groups:
         lines += _conclusion(group, page, is_alone=len(groups) == 1)
     paths = [cell_len(clean(group.last_clean.path)) for group in groups if group.last_clean]
@@ -223,7 +223,7 @@ def _checkpoint_json(item: Checkpoint) -> Json:
         "problem": item.problem or None,
         "remarks": list(item.remarks),
         "size": item.size,
-        "modified_at": _iso(item.modified_at),
+        "modified_at": iso(item.modified_at),
         "epoch": item.epoch,
         "step": item.step,
         "best": best,
@@ -247,11 +247,3 @@ def _tensor_json(tensor: BadTensor) -> Json:
         "name": tensor.name, "part": tensor.part, "dtype": tensor.dtype, "shape": list(tensor.shape),
         "elements": tensor.elements, "nan": tensor.nan, "inf": tensor.inf,
     }  # fmt: skip
-
-
-def _iso(at: float | None) -> str | None:
-    """Return a file's time; one that no calendar has is not known."""
-    try:
-        return iso(at)
-    except (OverflowError, OSError, ValueError):
-        return None

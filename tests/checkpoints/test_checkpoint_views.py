@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -85,6 +85,7 @@ def test_the_path_to_start_from_is_never_cut() -> None:
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.integers(1, 120))
+@example("0" * 31, "000000", 1)
 def test_hostile_names_stay_inert_and_within_the_width(name: str, words: str, width: int) -> None:
     """Whatever a file's name and its contents hold, only printable characters come out, in lines that fit."""
     tensor = BadTensor(words, "model", name, (1,) * 9, 9, 1, 1)
