@@ -12,15 +12,11 @@ from typing import TYPE_CHECKING
 
 from nanwatch.config import Config
 from nanwatch.configfile import load_config
-from nanwatch.console import config_of, folder_of, hint, print_notice, progress_line, say
+from nanwatch.console import config_of, find_logs, folder_of, print_notice, progress_line, say
 from nanwatch.errors import NothingToRead, UsageError
 from nanwatch.model.alert import Alert
 from nanwatch.reading import LogReading, problem_of, read_log
-from nanwatch.tail.discover import Discovery
 from nanwatch.views.terminal import Progress, has_color, is_unicode, size
-
-_SAFETY_NET, _POLLED = 10.0, 2.0
-"""Seconds after which every log is looked at anyway, where events wake us and where they cannot."""
 
 if TYPE_CHECKING:
     from nanwatch.pipeline import Notice
@@ -210,13 +206,7 @@ def _paths(arguments: argparse.Namespace, config: Config) -> list[Path]:
     patterns = arguments.logs or list(config.logs)
     if "-" in patterns:
         raise UsageError("standard input can only be followed: nanwatch tail -")
-    discovery = Discovery(patterns)
-    paths = list(discovery.scan())
-    for problem in discovery.problems:
-        say(problem)
-    if not paths:
-        raise NothingToRead(f"no log found: {', '.join(patterns)}{hint(patterns)}")
-    return paths
+    return find_logs(patterns)
 
 
 def _print_json(readings: list[LogReading], now: float) -> None:

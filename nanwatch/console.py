@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from nanwatch.config import Config
 from nanwatch.configfile import load_config
-from nanwatch.errors import UsageError
+from nanwatch.errors import NothingToRead, UsageError
 from nanwatch.model.alert import Alert
+from nanwatch.tail.discover import Discovery
 from nanwatch.views.terminal import Progress, printable
 
 if TYPE_CHECKING:
@@ -48,6 +49,21 @@ def hint(patterns: list[str]) -> str:
     """Return how the logs deeper in a folder are named, where a folder was."""
     folder = next((p for p in patterns if Path(p).is_dir()), None)
     return "" if folder is None else f" (deeper ones are named so: '{folder.rstrip('/')}/**/*.log')"
+
+
+def find_logs(patterns: list[str]) -> list[Path]:
+    """Return the logs that *patterns* (files, globs, folders) name, and say what is wrong with these.
+
+    Raises:
+        NothingToRead: there are none.
+    """
+    discovery = Discovery(patterns)
+    paths = list(discovery.scan())
+    for problem in discovery.problems:
+        say(problem)
+    if not paths:
+        raise NothingToRead(f"no log found: {', '.join(patterns)}{hint(patterns)}")
+    return paths
 
 
 def progress_line() -> Progress | None:

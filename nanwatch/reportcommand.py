@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Literal
 
 from nanwatch.config import Config
 from nanwatch.configvalues import parse_duration
-from nanwatch.console import config_of, folder_of, hint, progress_line, say, write_whole
+from nanwatch.console import config_of, find_logs, folder_of, progress_line, say, write_whole
 from nanwatch.errors import NothingToRead, UsageError
 from nanwatch.reading import LogReading, read_log
-from nanwatch.tail.discover import Discovery
 from nanwatch.views.summary import LogProblem
 from nanwatch.views.terminal import has_color, is_unicode, size
 
@@ -98,12 +97,7 @@ def _read(arguments: argparse.Namespace, config: Config, now: float, with_curves
     patterns = arguments.logs or list(config.logs)
     if "-" in patterns:
         raise UsageError("a report needs a file: standard input can only be followed (nanwatch tail -)")
-    discovery = Discovery(patterns)
-    paths = list(discovery.scan())
-    for problem in discovery.problems:
-        say(problem)
-    if not paths:
-        raise NothingToRead(f"no log found: {', '.join(patterns)}{hint(patterns)}")
+    paths = find_logs(patterns)
     progress = progress_line()
     cache = None if with_curves else Cache(folder_of("cache") / "summary", (config.rules, config.alerts))
     readings = [read_log(path, config, cache, now, progress, with_curves=with_curves) for path in paths]

@@ -28,12 +28,15 @@ def numbers(values: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def iso(time: float | None) -> str | None:
-    """Return a Unix time as ISO 8601 in UTC."""
+    """Return a Unix time as ISO 8601 in UTC; None too for one that no calendar holds, as of a file or a silence."""
     if time is None:
         return None
     from datetime import UTC, datetime  # only where it is needed: a summary starts every 30 seconds
 
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
+    try:
+        return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
+    except (OverflowError, OSError, ValueError):
+        return None
 
 
 Health = Literal["ok", "warning", "critical"]

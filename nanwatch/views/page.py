@@ -18,6 +18,7 @@ Role = Literal[
 
 _COLORS: dict[Role, str] = {
     "title": "1", "critical": "1;31", "warning": "33", "running": "36", "finished": "32", "quiet": "2",
+    "series1": "36", "series2": "33", "series3": "32", "series4": "35", "series5": "34", "series6": "31",
 }  # fmt: skip
 """Colours that every terminal has and every theme makes readable; what is well has the default colour.
 

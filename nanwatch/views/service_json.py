@@ -16,7 +16,7 @@ def service_json(standing: Standing, now: float) -> Json:
     """Return the stable machine form; times are ISO 8601 in UTC, what is not known is null."""
     return {
         "schema": 1,
-        "generated_at": _iso(now),
+        "generated_at": iso(now),
         "daemon": {
             "running": standing.holder is not None,
             "holder": standing.holder,
@@ -38,7 +38,7 @@ def _health_json(health: Health | None) -> Json:
     found: Json = {item.name: None if health is None else getattr(health, item.name) for item in fields(Health)}
     if health is not None:
         found["problems"] = list(health.problems)
-    return found | {name: _iso(at) for name, at in found.items() if name.endswith("_at")}
+    return found | {name: iso(at) for name, at in found.items() if name.endswith("_at")}
 
 
 def _alert_json(run: RunFacts, alert: AlertFacts) -> Json:
@@ -55,7 +55,7 @@ def _run_json(run: RunFacts) -> Json:
         "epochs": run.epochs,
         "progress": finite(run.progress),
         "nan_batches": run.nan_batches,
-        "updated_at": _iso(run.updated_at),
+        "updated_at": iso(run.updated_at),
     }
 
 
@@ -66,8 +66,8 @@ def _silence_json(stored: StoredSilence) -> Json:
         "rule": silence.rule,
         "run": silence.run,
         "severity": silence.severity,
-        "starts_at": _iso(silence.starts_at),
-        "ends_at": _iso(silence.ends_at),
+        "starts_at": iso(silence.starts_at),
+        "ends_at": iso(silence.ends_at),
         "comment": silence.comment,
         "created_by": stored.created_by,
     }
@@ -75,12 +75,4 @@ def _silence_json(stored: StoredSilence) -> Json:
 
 def _destination_json(destination: DestinationHealth) -> Json:
     found: Json = {item.name: getattr(destination, item.name) for item in fields(DestinationHealth)}
-    return found | {name: _iso(at) for name, at in found.items() if name.endswith("_at")}
-
-
-def _iso(at: float | None) -> str | None:
-    """Return a Unix time as ISO 8601; None too for one that no calendar holds, such as the end of a long silence."""
-    try:
-        return iso(at)
-    except (OverflowError, OSError, ValueError):
-        return None
+    return found | {name: iso(at) for name, at in found.items() if name.endswith("_at")}
